@@ -1,0 +1,1 @@
+"""Shows why a picture got its tags."""

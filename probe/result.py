@@ -1,0 +1,245 @@
+"""What the user holds, saves and loads: a Heatmap of one label, a Result of all of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probe.errors import LabelError, OutputError, UsageError, nearest
+from probe.types import Canvas, Estimator, Failure, Identity, Perturbation, Scores
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from PIL import Image
+
+Plane = NDArray[np.float32]
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Planes:
+    """The arrays of a map at send size, (h, w): what `Heatmap` enlarges to the picture."""
+
+    values: Plane
+    stderr: Plane
+    mean_score: Plane
+    coverage: NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Heatmap:
+    """Where in the picture the score of one label comes from.
+
+    values      float32 (H, W) of the upright picture, in `unit`; positive speaks for the label;
+                NaN where nothing looked: no variant changed it, or the model does not see it.
+    stderr      float32 (H, W), standard error of `values` in the same unit.
+    mean_score  float32 (H, W), the plain mean score of the variants over the pixel.
+    coverage    int32 (H, W), how many variants covered (or showed) the pixel.
+    reference   the score of the unchanged picture, sent the way the variants were.
+    calls       images sent for this map; 0 when the ledger knew all.
+    """
+
+    label: str
+    unit: str
+    reference: float
+    canvas: Canvas
+    planes: Planes = field(repr=False)
+    kind: Literal["evidence", "score"] = "evidence"
+    calls: int = 0
+    answers: int = 0
+    image: Image.Image | None = field(default=None, repr=False)
+
+    @cached_property
+    def values(self) -> Plane:
+        return self._enlarge(self.planes.values)
+
+    @cached_property
+    def stderr(self) -> Plane:
+        return self._enlarge(self.planes.stderr)
+
+    @cached_property
+    def mean_score(self) -> Plane:
+        return self._enlarge(self.planes.mean_score)
+
+    @cached_property
+    def coverage(self) -> NDArray[np.int32]:
+        return self._enlarge(self.planes.coverage)
+
+    def _enlarge(self, plane: NDArray[Any]) -> NDArray[Any]:
+        """Nearest send pixel of each picture pixel: no value is invented, NaN stays NaN."""
+        (width, height), (w, h) = self.canvas.size, self.canvas.send
+        if (width, height) == (w, h):
+            return plane
+        rows = (np.arange(height) * 2 + 1) * h // (2 * height)
+        columns = (np.arange(width) * 2 + 1) * w // (2 * width)
+        return plane[rows[:, None], columns]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the map (not the picture) to an .npz file that `load` reads."""
+        about = {
+            "format": FORMAT,
+            "label": self.label,
+            "unit": self.unit,
+            "kind": self.kind,
+            "reference": self.reference,
+            "calls": self.calls,
+            "answers": self.answers,
+            "size": self.canvas.size,
+            "send": self.canvas.send,
+            "grid": self.canvas.grid,
+            "seen": self.canvas.seen,
+        }
+        try:
+            with open(path, "wb") as file:
+                np.savez_compressed(file, about=np.array(json.dumps(about)), **vars(self.planes))
+        except OSError as error:
+            raise OutputError(f"cannot write the map to {path}: {error.strerror}") from error
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], image: Image.Image | None = None) -> Heatmap:
+        """Read a saved map; give the picture along to draw over it."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                about = json.loads(str(file["about"]))
+                planes = Planes(
+                    *(file[name] for name in ("values", "stderr", "mean_score", "coverage"))
+                )
+                if about["format"] > FORMAT:
+                    raise UsageError(f"{path} was saved by a newer probe; upgrade to read it")
+                canvas = Canvas(
+                    tuple(about["size"]), tuple(about["send"]), about["grid"], tuple(about["seen"])
+                )
+                names = ("label", "unit", "reference", "kind", "calls", "answers")
+                return cls(
+                    **{name: about[name] for name in names},
+                    canvas=canvas,
+                    planes=planes,
+                    image=image,
+                )
+        except UsageError:
+            raise
+        except OSError as error:
+            raise UsageError(f"cannot read the map {path}: {error.strerror or error}") from error
+        except (KeyError, ValueError, TypeError, EOFError) as error:
+            raise UsageError(f"{path} is not a map saved by probe") from error
+
+    def overlay(self, image: Image.Image | None = None) -> Image.Image:
+        """The map over the picture, RGB, of the picture's size.
+
+        `image` is needed only for a map that was loaded from a file.
+        """
+        from probe.show import overlay
+
+        return overlay(self, image)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the map over the picture with its scale; returns the matplotlib Axes."""
+        from probe.show import plot
+
+        return plot(self, ax)
+
+    def _repr_png_(self) -> bytes:
+        from probe.show import figure
+
+        buffer = BytesIO()
+        figure(self).save(buffer, "png")
+        return buffer.getvalue()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One row of a run's table: what was asked, what came, and from where.
+
+    source: `sent` (asked in this run), `ledger` (known before), `same` (the perturbation
+    changed no pixel, so it has the reference's score and was not sent).
+    """
+
+    perturbation: Perturbation
+    outcome: Scores | Failure
+    source: Literal["sent", "ledger", "same"]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """All that one run learned; maps of every label come from the same answers.
+
+    settings    what is needed to repeat the run: method, its options, budget, seed, fill, codec.
+    backend     the identity of who scored, None for a callable that states none.
+    calls       images sent in this run, retries included. requests: how many requests.
+    cost        calls times the price, None where no price is known; `currency` names it.
+    complete    the budget was answered (perhaps with failures); False for a snapshot.
+    notes       sentences for people: what was converted, what the map cannot show.
+    """
+
+    image: Image.Image | None = field(repr=False)
+    canvas: Canvas
+    label: str
+    reference: Scores
+    answers: Sequence[Answer] = field(repr=False)
+    estimator: Callable[[str], Estimator] = field(repr=False)
+    settings: Mapping[str, Any]
+    backend: str | None = None
+    calls: int = 0
+    requests: int = 0
+    cost: float | None = None
+    currency: str | None = None
+    seconds: float = 0.0
+    noise: float | None = None
+    complete: bool = True
+    notes: Sequence[str] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(self.reference)
+
+    @property
+    def failures(self) -> list[Answer]:
+        return [answer for answer in self.answers if isinstance(answer.outcome, Failure)]
+
+    def heatmap(self, label: str | None = None) -> Heatmap:
+        """The map of any label, rebuilt from the answers; costs no call.
+
+        Raises LabelError for a label that the reference's answer does not hold.
+        """
+        label = self.label if label is None else label
+        if label not in self.reference:
+            offered = ", ".join(self.labels[:20])
+            raise LabelError(
+                f"no label {label!r} in the answers.{nearest(label, self.labels)} Offered: {offered}"
+            )
+        estimator = self.estimator(label)
+        for answer in self.answers:
+            if isinstance(answer.outcome, Scores):
+                estimator.update(answer.perturbation, answer.outcome)
+        known = sum(isinstance(answer.outcome, Scores) for answer in self.answers)
+        return replace(estimator.heatmap(), calls=self.calls, answers=known, image=self.image)
+
+    @property
+    def strongest(self) -> Answer | None:
+        """The variant with the lowest score of the label, or None before the first one."""
+        scored = [
+            answer
+            for answer in self.answers
+            if isinstance(answer.outcome, Scores)
+            and not isinstance(answer.perturbation, Identity)
+            and self.label in answer.outcome
+        ]
+        return min(scored, key=lambda a: a.outcome[self.label], default=None)  # type: ignore[index]
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write overlay.png, map.npy, map.npz, scores.csv and run.json into `folder`."""
+        from probe.show import save_run
+
+        return save_run(self, Path(folder))
+
+    def _repr_png_(self) -> bytes:
+        return self.heatmap()._repr_png_()
