@@ -1,0 +1,68 @@
+"""Boxes of many sizes at low-discrepancy positions: the default design.
+
+A fixed window is blind to evidence much larger or smaller than itself; sides spread over a
+range of scales are not. Sobol points (Sobol, 1967) with a random digital shift fill positions,
+sides and aspects evenly from the first box on, so any beginning of the plan is a good plan, and
+a larger budget goes on where a smaller one ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probe.errors import UsageError
+from probe.perturb.fixed import FixedDesign, distinct
+from probe.types import Box, Canvas
+
+BITS = 30
+
+
+def multiscale(
+    canvas: Canvas,
+    budget: int,
+    seed: int,
+    *,
+    sides: tuple[float, float] = (0.18, 0.62),
+    aspect: float = 0.4,
+    overshoot: float = 0.1,
+) -> FixedDesign:
+    """Up to `budget` boxes; fewer only where the picture has fewer distinct ones.
+
+    sides: smallest and largest side, fractions of width and height each, log-uniform between.
+    aspect: the sides are multiplied by e^±aspect at most, one up and the other down.
+    overshoot: how far boxes may reach beyond the picture, so that borders are covered as often
+    as the middle; a fraction of the side.
+    """
+    low, high = sides
+    if not 0 < low <= high <= 1:
+        raise UsageError(f"sides must be two fractions, 0 < smallest <= largest <= 1, not {sides}")
+    if not 0 <= aspect <= 2:
+        raise UsageError(f"aspect must be between 0 and 2, not {aspect}")
+    if not 0 <= overshoot <= 0.5:
+        raise UsageError(f"overshoot must be between 0 and 0.5, not {overshoot}")
+    boxes = _boxes(seed, low, high, aspect, overshoot)
+    return FixedDesign(islice(distinct(boxes, canvas), budget))
+
+
+def _boxes(seed: int, low: float, high: float, aspect: float, overshoot: float) -> Iterator[Box]:
+    for u, v, s, a in _points(seed):
+        side = low * (high / low) ** s
+        stretch = np.exp(aspect * (2 * a - 1))
+        width, height = side * stretch, side / stretch
+        x = u * (1 + 2 * overshoot - width) - overshoot
+        y = v * (1 + 2 * overshoot - height) - overshoot
+        yield Box(float(x), float(y), float(x + width), float(y + height))
+
+
+def _points(seed: int, block: int = 64) -> Iterator[NDArray[np.float64]]:
+    from scipy.stats import qmc  # half a second, paid when a plan is made
+
+    engine = qmc.Sobol(4, scramble=False, bits=BITS)
+    shift = np.random.default_rng(seed).integers(0, 2**BITS, 4)
+    while True:
+        whole = (engine.random(block) * 2**BITS).astype(np.int64)
+        yield from ((whole ^ shift) + 0.5) / 2**BITS
