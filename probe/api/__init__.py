@@ -1,0 +1,1 @@
+"""How a service is spoken to: sessions, deadlines, bounds."""
