@@ -1,0 +1,120 @@
+"""Any Python function that scores pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
+from typing import Any
+
+from PIL import Image
+
+from probe.errors import BackendError, ContractError, ProbeError, UsageError
+from probe.text import printable
+from probe.types import Codec, Failure, Limits, Scores, Variant
+
+Function = Callable[[list[Image.Image]], Sequence[Mapping[str, float]]]
+
+
+def from_callable(
+    fn: Function,
+    labels: Sequence[str],
+    *,
+    identity: str | None = None,
+    batch: int = 32,
+    deterministic: bool = True,
+    question: str | None = None,
+) -> CallableBackend:
+    """A backend out of `fn(list of RGB PIL images) -> list of {label: score}`, one for each.
+
+    labels: those every answer must hold; an answer may hold more, and they are kept.
+    identity: a name that changes whenever the scores would. Without one the answers are kept
+        in memory only, because the code of `fn` may change under a ledger.
+    batch: the longest list that `fn` takes. deterministic: equal pixels get equal scores.
+
+    Scores are finite numbers of any range; numpy's are fine. A bool is a decision, not a score,
+    and is refused. An item that is no such mapping (or None) is a failure of that variant
+    alone; a list of another length, or an exception, is an error of the whole batch.
+    """
+    return CallableBackend(fn, labels, identity, batch, deterministic, question)
+
+
+class CallableBackend:
+    def __init__(
+        self,
+        fn: Function,
+        labels: Sequence[str],
+        identity: str | None,
+        batch: int,
+        deterministic: bool,
+        question: str | None,
+    ) -> None:
+        self._fn = fn
+        self._labels = (labels,) if isinstance(labels, str) else tuple(labels)
+        if not callable(fn):
+            raise UsageError(f"from_callable needs a function, not {type(fn).__name__}")
+        if not self._labels:
+            raise UsageError("labels must be at least one name")
+        if batch < 1:
+            raise UsageError(f"batch must be at least 1, not {batch}")
+        if question is not None and question not in self._labels:
+            raise UsageError(f"question {question!r} is not one of the labels {self._labels}")
+        self.identity = identity
+        self.limits = Limits(
+            batch=batch,
+            formats=("pixels",),
+            labels=self._labels,
+            question=question,
+            deterministic=deterministic,
+        )
+
+    def __repr__(self) -> str:
+        return f"from_callable({self._name}, {list(self._labels)!r})"
+
+    @property
+    def _name(self) -> str:
+        return getattr(self._fn, "__qualname__", type(self._fn).__name__)
+
+    def score(self, variants: Sequence[Variant], codec: Codec) -> list[Scores | Failure]:
+        images = [variant.pixels() for variant in variants]
+        try:
+            answer: Any = self._fn(images)
+        except ProbeError:
+            raise
+        except Exception as error:
+            cause = f"{type(error).__name__}: {printable(str(error), 200)}".removesuffix(": ")
+            raise BackendError(f"{self._name} raised {cause}") from error
+        if isinstance(answer, Mapping | str | bytes) or not hasattr(answer, "__iter__"):
+            raise ContractError(
+                f"{self._name} must return a list of {{label: score}}, "
+                f"one for each picture, not {type(answer).__name__}"
+            )
+        items = list(answer)
+        if len(items) != len(variants):
+            raise ContractError(
+                f"{self._name} returned {len(items)} answers for {len(variants)} pictures"
+            )
+        return [self._checked(item) for item in items]
+
+    def _checked(self, item: Any) -> Scores | Failure:
+        if isinstance(item, Failure):
+            return item
+        if not isinstance(item, Mapping):
+            return Failure("invalid", f"{self._name} gave {printable(repr(item), 40)}, not a dict")
+        for label in self._labels:
+            if label not in item:
+                return Failure("invalid", f"{self._name} gave no score for {label!r}")
+        for label, value in item.items():
+            if not isinstance(label, str):
+                return Failure("invalid", f"the label {printable(repr(label), 40)} is not a string")
+            if not is_score(value):
+                shown = printable(repr(value), 40)
+                return Failure("invalid", f"the score of {printable(label, 40)!r} is {shown}")
+        return Scores({label: float(value) for label, value in item.items()})
+
+
+def is_score(value: Any) -> bool:
+    """Whether `value` is a finite real number (numpy's too) and no bool."""
+    if hasattr(value, "dtype") and getattr(value, "ndim", None) == 0:
+        value = value.item()
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
