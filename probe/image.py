@@ -17,6 +17,7 @@ from functools import cached_property
 from hashlib import sha256
 from io import BytesIO
 from typing import IO, Any
+from zlib import Z_RLE
 
 import numpy as np
 from PIL import (  # each of these registers its format in Image.OPEN
@@ -157,7 +158,7 @@ def encode(image: Image.Image, codec: Codec) -> bytes:
             )
         image.save(buffer, "JPEG", quality=codec.quality, subsampling=0)
     elif codec.format == "png":
-        image.save(buffer, "PNG", compress_level=1)
+        image.save(buffer, "PNG", compress_level=1, compress_type=Z_RLE)
     else:
         raise UsageError(f"the codec {codec.format!r} sends pixels as they are: nothing to encode")
     return buffer.getvalue()
@@ -226,7 +227,7 @@ def _from_file(
         warnings.simplefilter("always")
         image = _header(file, what)
         picture = _finish(image, what, background, frame, max_pixels, printable(name))
-    remarks = dict.fromkeys(printable(str(warning.message), 200) for warning in caught)
+    remarks = dict.fromkeys(f"Pillow: {printable(str(w.message), 200)}" for w in caught)
     return replace(picture, notes=(*picture.notes, *remarks))
 
 
