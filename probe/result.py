@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probe.errors import LabelError, OutputError, UsageError, nearest
-from probe.types import Canvas, Estimator, Failure, Identity, Perturbation, Scores
+from probe.text import printable
+from probe.types import Canvas, Estimator, Failure, Identity, Perturbation, Scores, Window
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -155,6 +156,18 @@ class Heatmap:
         return buffer.getvalue()
 
 
+def check_label(label: str | None, offered: tuple[str, ...]) -> None:
+    """Raise LabelError for a label that is not offered; nothing offered means not known yet."""
+    if label is None or not offered or label in offered:
+        return
+    shown = ", ".join(printable(known, 60) for known in offered[:20])
+    more = f" and {len(offered) - 20} more" if len(offered) > 20 else ""
+    raise LabelError(
+        f"no label {printable(label, 60)!r}.{nearest(label, offered)} "
+        f"The backend offers: {shown}{more}"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One row of a run's table: what was asked, what came, and from where.
@@ -211,11 +224,7 @@ class Result:
         Raises LabelError for a label that the reference's answer does not hold.
         """
         label = self.label if label is None else label
-        if label not in self.reference:
-            offered = ", ".join(self.labels[:20])
-            raise LabelError(
-                f"no label {label!r} in the answers.{nearest(label, self.labels)} Offered: {offered}"
-            )
+        check_label(label, self.labels)
         estimator = self.estimator(label)
         for answer in self.answers:
             if isinstance(answer.outcome, Scores):
@@ -225,15 +234,35 @@ class Result:
 
     @property
     def strongest(self) -> Answer | None:
-        """The variant with the lowest score of the label, or None before the first one."""
-        scored = [
-            answer
-            for answer in self.answers
-            if isinstance(answer.outcome, Scores)
-            and not isinstance(answer.perturbation, Identity)
-            and self.label in answer.outcome
-        ]
-        return min(scored, key=lambda a: a.outcome[self.label], default=None)  # type: ignore[index]
+        """The cover with the lowest score of the label (the window with the highest one)."""
+        best: tuple[float, Answer] | None = None
+        for answer in self.answers:
+            outcome, change = answer.outcome, answer.perturbation
+            if isinstance(change, Identity) or not isinstance(outcome, Scores):
+                continue
+            if self.label in outcome:
+                effect = outcome[self.label] * (1 if isinstance(change, Window) else -1)
+                if best is None or effect > best[0]:
+                    best = effect, answer
+        return None if best is None else best[1]
+
+    def describe(self, answer: Answer) -> dict[str, Any]:
+        """An answer in the user's terms, for JSON: kind, `box` in pixels of the upright picture
+        (x0, y0, x1, y1), `area` as a share of it, `score` of the label or None."""
+        change, outcome = answer.perturbation, answer.outcome
+        score = outcome.get(self.label) if isinstance(outcome, Scores) else None
+        if isinstance(change, Identity):
+            return {"kind": "identity", "box": None, "area": None, "score": score}
+        x0, y0, x1, y1 = (
+            min(max(edge, 0.0), 1.0) for edge in (change.x0, change.y0, change.x1, change.y1)
+        )
+        width, height = self.canvas.size
+        return {
+            "kind": type(change).__name__.lower(),
+            "box": [round(x0 * width), round(y0 * height), round(x1 * width), round(y1 * height)],
+            "area": (x1 - x0) * (y1 - y0),
+            "score": score,
+        }
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write overlay.png, map.npy, map.npz, scores.csv and run.json into `folder`."""

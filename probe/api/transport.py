@@ -1,0 +1,260 @@
+"""Sends batches of variants to any backend: threads, retries, splitting, caps.
+
+A backend scores one request; everything around it is here. What was received is always
+handed back, also when the run has to stop in the middle of a batch.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+from tenacity import RetryCallState, Retrying, retry_if_result, stop_when_event_set
+from tenacity.nap import sleep_using_event
+from tenacity.wait import wait_base, wait_random_exponential
+
+from probe.errors import BackendError, ContractError, LimitReached, Unreachable
+from probe.types import Backend, Codec, Failure, FailureKind, Scores, Variant
+
+ATTEMPTS: dict[FailureKind, int] = {
+    "refused": 1,
+    "invalid": 2,
+    "lost": 2,
+    "throttled": 4,
+    "unavailable": 4,
+}
+RETRY_TOKENS = 100
+LONGEST_WAIT = 120.0
+UNSENT = Failure("unavailable", "not sent: the run was stopped")
+
+
+@dataclass
+class Delivery:
+    """What came of a batch: an outcome a variant.
+
+    error stops the run; cause is why a variant was refused, for the first call to raise.
+    """
+
+    tags: Sequence[int]
+    outcomes: list[Scores | Failure]
+    error: BaseException | None = None
+    cause: BackendError | None = None
+
+
+class Purse:
+    """Counts calls and requests over all threads, and keeps the caps of the run.
+
+    Retries are paid from a run-wide budget: an outage empties it and the run fails fast, while
+    a service that answers four times in five never does.
+    """
+
+    def __init__(self, max_calls: int | None = None) -> None:
+        self.calls = 0
+        self.requests = 0
+        self._max_calls = max_calls
+        self._tokens = RETRY_TOKENS
+        self._lock = threading.Lock()
+
+    def room(self) -> int | None:
+        """How many more calls the cap allows; None without a cap."""
+        return None if self._max_calls is None else self._max_calls - self.calls
+
+    def spend(self, calls: int) -> None:
+        with self._lock:
+            if self._max_calls is not None and self.calls + calls > self._max_calls:
+                raise LimitReached(
+                    f"the cap of {self._max_calls} calls is reached; "
+                    "raise it and the same command goes on"
+                )
+            self.calls += calls
+            self.requests += 1
+
+    def refund(self, calls: int) -> None:
+        """Give back calls that never left: no connection could be made."""
+        with self._lock:
+            self.calls -= calls
+            self.requests -= 1
+
+    def earn(self) -> None:
+        with self._lock:
+            self._tokens = min(RETRY_TOKENS, self._tokens + 1)
+
+    def retry(self, items: int, reason: str) -> None:
+        with self._lock:
+            self._tokens -= 2 * items
+            if self._tokens < 0:
+                raise BackendError(
+                    f"too many failures in a row, sending stopped; the last one: {reason}"
+                )
+
+
+class _Hint(wait_base):
+    """The longest wait the service asked for, else exponential back-off with full jitter."""
+
+    def __init__(self) -> None:
+        self._backoff = wait_random_exponential(multiplier=1, max=60)
+
+    def __call__(self, retry_state: RetryCallState) -> float:
+        assert retry_state.outcome is not None
+        failures: Sequence[Failure] = retry_state.outcome.result()
+        hints = [failure.wait for failure in failures if failure.wait is not None]
+        if any(failure.kind in ("throttled", "unavailable") for failure in failures):
+            return max(hints) if hints else float(self._backoff(retry_state))
+        return 0.0
+
+
+@dataclass
+class _Batch:
+    """One batch on its way: which variants still need an answer, and how often each was sent."""
+
+    variants: Sequence[Variant]
+    outcomes: list[Scores | Failure]
+    sent: list[int]
+    waiting: list[int]
+    cause: BackendError | None = None
+
+
+class Transport:
+    """Worker threads that score batches on `backend`; `submit` them, `next` answers arrive.
+
+    The threads are daemons: a second Ctrl-C leaves at once.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        codec: Codec,
+        purse: Purse,
+        sleep: threading.Event | None = None,
+    ) -> None:
+        self._backend = backend
+        self._codec = codec
+        self._limits = backend.limits
+        self._purse = purse
+        self._stopped = threading.Event()
+        self._nap = sleep_using_event(sleep or self._stopped)
+        self._jobs: SimpleQueue[tuple[Sequence[int], Sequence[Variant]] | None] = SimpleQueue()
+        self.done: SimpleQueue[Delivery | BaseException] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def batch(self) -> int:
+        return self._limits.batch
+
+    @property
+    def slots(self) -> int:
+        """How many batches may be in flight: one a worker and one in hand."""
+        return self._limits.concurrency + 1
+
+    def submit(self, tags: Sequence[int], variants: Sequence[Variant]) -> None:
+        self._jobs.put((tags, variants))
+        if len(self._threads) < self._limits.concurrency:
+            thread = threading.Thread(target=self._work, name="probe-send", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self) -> None:
+        """No new sends from now on; sleeping retries wake up and give up."""
+        self._stopped.set()
+
+    def close(self) -> None:
+        self.stop()
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            self.done.put(self._deliver(*job))
+
+    def _deliver(self, tags: Sequence[int], variants: Sequence[Variant]) -> Delivery:
+        size = len(variants)
+        batch = _Batch(variants, [UNSENT] * size, [0] * size, list(range(size)))
+        error: BaseException | None = None
+        try:
+            Retrying(
+                retry=retry_if_result(bool),
+                stop=stop_when_event_set(self._stopped),
+                wait=_Hint(),
+                sleep=self._nap,
+                retry_error_callback=lambda state: None,
+            )(self._attempt, batch)
+            if isinstance(batch.cause, Unreachable):
+                error = batch.cause
+        except BaseException as stopping:
+            error = stopping
+        return Delivery(tags, batch.outcomes, error, batch.cause)
+
+    def _attempt(self, batch: _Batch) -> list[Failure]:
+        """Send what is waiting; returns the failures that are worth another try."""
+        if self._stopped.is_set():
+            return []
+        again = [i for i in batch.waiting if batch.sent[i]]
+        if again:
+            self._purse.retry(len(again), str(batch.outcomes[again[0]]))
+        batch.cause = None
+        self._send(batch, batch.waiting)
+        batch.waiting = [i for i in batch.waiting if _worth_retrying(batch, i)]
+        failures = [f for i in batch.waiting if isinstance(f := batch.outcomes[i], Failure)]
+        for failure in failures:
+            if failure.wait is not None and failure.wait > LONGEST_WAIT:
+                raise LimitReached(
+                    f"the service asks to wait {failure.wait:.0f} s; the same command goes on then"
+                )
+        return failures
+
+    def _send(self, batch: _Batch, indexes: Sequence[int]) -> None:
+        """One request; a batch that fails as a whole is halved down to the bad variant."""
+        ready = [i for i in indexes if self._fits(batch, i)]
+        if not ready:
+            return
+        self._purse.spend(len(ready))
+        for i in ready:
+            batch.sent[i] += 1
+        try:
+            outcomes = self._backend.score([batch.variants[i] for i in ready], self._codec)
+            if len(outcomes) != len(ready):
+                raise ContractError(
+                    f"the backend returned {len(outcomes)} answers to {len(ready)} variants"
+                )
+        except Unreachable as error:
+            self._purse.refund(len(ready))
+            batch.cause = error
+            outcomes = [Failure("unavailable", str(error))] * len(ready)
+        except BackendError as error:
+            if len(ready) > 1:
+                self._halve(batch, ready, str(error))
+                return
+            batch.cause = error
+            outcomes = [Failure("refused", str(error), billed=True)]
+        for i, outcome in zip(ready, outcomes, strict=True):
+            batch.outcomes[i] = outcome
+            if isinstance(outcome, Scores):
+                self._purse.earn()
+
+    def _halve(self, batch: _Batch, indexes: Sequence[int], reason: str) -> None:
+        middle = len(indexes) // 2
+        for half in (indexes[:middle], indexes[middle:]):
+            if not self._stopped.is_set():
+                self._purse.retry(1, reason)
+                self._send(batch, half)
+
+    def _fits(self, batch: _Batch, index: int) -> bool:
+        most = self._limits.max_bytes
+        if most is None or self._codec.format == "pixels":
+            return True
+        size = len(batch.variants[index].encode(self._codec))
+        if size > most:
+            batch.outcomes[index] = Failure(
+                "refused",
+                f"{size} bytes encoded, the service takes {most}: use a smaller --side or --codec",
+            )
+        return size <= most
+
+
+def _worth_retrying(batch: _Batch, index: int) -> bool:
+    outcome = batch.outcomes[index]
+    return isinstance(outcome, Failure) and 0 < batch.sent[index] < ATTEMPTS[outcome.kind]

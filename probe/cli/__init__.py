@@ -1,0 +1,108 @@
+"""The command line: one file a command, each thin. People read stderr, programs read stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from probe import __version__
+from probe.errors import Interrupted, ProbeError, nearest
+
+COMMANDS = {
+    "occlude": "probe.cli.occlude",
+    "crop": "probe.cli.crop",
+    "plan": "probe.cli.plan",
+    "variants": "probe.cli.variants",
+    "serve": "probe.cli.serve",
+    "ledger": "probe.cli.ledger",
+}
+
+
+class Commands(click.Group):
+    """Imports a command's module when it is named; a typo gets the nearest name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(COMMANDS[name]), name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"No such command {args[0]!r}.{nearest(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="probe")
+@click.option("--debug", is_flag=True, help="Show a traceback with an error.")
+def cli(debug: bool) -> None:
+    """Show why a picture got its tags.
+
+    Sends covered or cropped variants of a picture to a tagging service (or a local network) and
+    turns the scores into a map of where the score comes from.
+
+    Exit codes: 0 complete, 1 a bug, 2 usage, 3 ended with holes, 4 the service, 5 a limit,
+    6 the picture, 7 ledger or disk, 130 interrupted, 143 terminated.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point: runs a command and turns every error into one line and an exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = cli.main(given, prog_name="probe", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        code = 2
+    except click.ClickException as error:
+        code = _report(given, error, error.format_message(), error.exit_code, _usage(error))
+    except (ProbeError, Interrupted) as error:
+        code = _report(given, error, str(error), error.exit_code)
+    except (click.Abort, KeyboardInterrupt) as error:
+        code = _report(given, error, "interrupted", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:
+        if "--debug" in given:
+            raise
+        text = f"a bug of ours, {type(error).__name__}: {error} (--debug shows where)"
+        code = _report(given, error, text, 1)
+    sys.exit(code or 0)
+
+
+def _usage(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return f" (see `{context.command_path} --help`)" if context else ""
+
+
+def _report(
+    given: Sequence[str], error: BaseException, message: str, code: int, hint: str = ""
+) -> int:
+    from probe.text import printable
+
+    line = printable(" ".join(message.split()), 1000)
+    if "--debug" in given:
+        import traceback
+
+        traceback.print_exception(error)
+    click.echo(f"probe: {line}{hint}", err=True)
+    if "--json" in given:
+        about: dict[str, Any] = {"type": type(error).__name__, "message": line, "exit_code": code}
+        click.echo(json.dumps({"schema": 1, "error": about}))
+    return code

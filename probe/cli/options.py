@@ -1,0 +1,179 @@
+"""The options that the probing commands share, and what their words mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from probe.prober import Prober
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class LengthType(click.ParamType[Any]):
+    """`0.25` is a fraction of the side, `64` or `64px` pixels; `0.25x0.5` is width x height."""
+
+    name = "length"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        parts = [self._one(part, value, param, ctx) for part in value.lower().split("x", 1)]
+        return parts[0] if len(parts) == 1 else tuple(parts)
+
+    def _one(self, part: str, whole: str, param: Any, ctx: Any) -> float | int:
+        number = part.removesuffix("px")
+        try:
+            return int(number) if number.isdigit() else float(number)
+        except ValueError:
+            self.fail(
+                f"{whole!r}: give a fraction of the side (0.25), pixels (64) or both sides "
+                "(0.25x0.5)",
+                param,
+                ctx,
+            )
+
+
+class CodecType(click.ParamType[Any]):
+    name = "codec"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        from probe.types import Codec
+
+        if not isinstance(value, str):
+            return value
+        form, _, quality = value.partition(":")
+        if form == "png" and not quality:
+            return Codec("png")
+        if form == "jpeg" and (not quality or (quality.isdigit() and 1 <= int(quality) <= 100)):
+            return Codec("jpeg", int(quality or 90))
+        self.fail(f"{value!r}: give png, jpeg or jpeg:QUALITY (1 to 100)", param, ctx)
+
+
+def _stack(*options: Callable[[F], F]) -> Callable[[F], F]:
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+picture = _stack(
+    click.argument("images", nargs=-1, required=True, metavar="IMG...", type=click.Path()),
+)
+
+service = _stack(
+    click.option(
+        "--api",
+        default="local",
+        show_default=True,
+        metavar="NAME|URL|FILE.onnx",
+        help="Who scores: local (a real NSFW network), skin (a 1996 skin filter), the URL of a "
+        "server, or an ONNX file.",
+    ),
+    click.option(
+        "--scores",
+        type=click.Path(),
+        metavar="FILE",
+        help="Read the scores from a CSV that `probe variants --write` made and you filled in.",
+    ),
+    click.option(
+        "--side", default=512, show_default=True, help="Longest side that is sent, in px."
+    ),
+    click.option(
+        "--codec", type=CodecType(), help="png, or jpeg:QUALITY; the service's own first."
+    ),
+    click.option("--repeats", type=click.IntRange(min=0), help="Measure the noise by this many."),
+    click.option("--max-calls", type=click.IntRange(min=0), help="Never send more pictures."),
+    click.option("--max-cost", type=click.FloatRange(min=0), help="Never spend more."),
+    click.option("--max-time", type=click.FloatRange(min=0), help="Stop after these seconds."),
+    click.option("--offline", is_flag=True, help="Answer from the ledger alone."),
+    click.option(
+        "--ledger",
+        type=click.Path(),
+        envvar="PROBE_LEDGER",
+        help="The file that answers are kept in.",
+    ),
+)
+
+design = _stack(
+    click.option("--label", help="The label to map; the service's own question by default."),
+    click.option("--budget", default=64, show_default=True, help="Answers a map may use."),
+    click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0)),
+    click.option(
+        "--fill",
+        default="mean",
+        show_default=True,
+        help="What covers: mean, black, gray, blur, noise, or a colour.",
+    ),
+    click.option(
+        "--size",
+        type=LengthType(),
+        multiple=True,
+        help="Of a grid's box or the windows: 0.25 or 64px; several times for windows.",
+    ),
+    click.option("--stride", type=LengthType(), help="Step of a grid (0.125, 32px) or windows."),
+)
+
+run = _stack(
+    click.option("--out", type=click.Path(), help="Folder for the results; IMG.probe here."),
+    click.option("--force", is_flag=True, help="Write over another run's folder."),
+    click.option("--dry-run", is_flag=True, help="Only say, and draw, what would be sent."),
+    click.option("--yes", "-y", is_flag=True, help="Do not ask before a dear run."),
+)
+
+output = _stack(
+    click.option("--json", "as_json", is_flag=True, help="One JSON object a picture on stdout."),
+    click.option("--quiet", "-q", is_flag=True, help="Only errors on stderr."),
+    click.option("--verbose", "-v", is_flag=True, help="Log what is sent and retried."),
+    click.option("--debug", is_flag=True, help="Show a traceback with an error."),
+)
+
+
+def make_prober(given: dict[str, Any]) -> Prober:
+    """The Prober that the shared options describe."""
+    from probe.prober import Prober
+
+    if given.get("verbose"):
+        import logging
+
+        logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    backend: Any = given["api"]
+    if given.get("scores"):
+        from probe.backends.table import ScoresFile
+
+        backend = ScoresFile(given["scores"])
+    return Prober(
+        backend,
+        fill=given.get("fill", "mean"),
+        side=given["side"],
+        codec=given["codec"],
+        ledger=given["ledger"],
+        offline=given["offline"],
+        repeats=given["repeats"],
+        max_calls=given["max_calls"],
+        max_cost=given["max_cost"],
+        max_seconds=given["max_time"],
+    )
+
+
+def method_options(method: str, given: dict[str, Any]) -> dict[str, Any]:
+    """--size and --stride by the names that the method gives them."""
+    from probe.errors import UsageError
+
+    sizes, stride = list(given.get("size") or ()), given.get("stride")
+    if method == "windows":
+        named = {"sizes": sizes or None, "stride": stride}
+    elif method == "grid":
+        if len(sizes) > 1:
+            raise UsageError("a grid has one --size; several belong to windows (probe crop)")
+        named = {"size": sizes[0] if sizes else None, "stride": stride}
+    elif sizes or stride is not None:
+        raise UsageError(f"--size and --stride belong to grid and windows, not to {method}")
+    else:
+        named = {}
+    return {name: value for name, value in named.items() if value is not None}

@@ -1,0 +1,70 @@
+"""Progress on stderr: a bar on a terminal, a plain line every ten seconds elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from probe.result import Result
+
+EVERY = 10.0
+
+
+@contextmanager
+def progress(quiet: bool, total: int) -> Iterator[Callable[[Result], None]]:
+    """Yields a function to call with each snapshot."""
+    plain = not sys.stderr.isatty() or bool(os.environ.get("CI")) or _dumb()
+    if quiet:
+        yield lambda result: None
+    elif plain:
+        yield _lines(total)
+    else:
+        with _bar(total) as show:
+            yield show
+
+
+def _dumb() -> bool:
+    return os.environ.get("TERM") == "dumb" or bool(os.environ.get("NO_COLOR"))
+
+
+def _status(result: Result) -> str:
+    cost = "" if result.cost is None else f" · {result.cost:.4g} {result.currency}"
+    failures = len(result.failures)
+    holes = f" · {failures} failures" if failures else ""
+    return f"{result.calls} calls{cost}{holes}"
+
+
+def _lines(total: int) -> Callable[[Result], None]:
+    last = time.monotonic()
+
+    def show(result: Result) -> None:
+        nonlocal last
+        if time.monotonic() - last >= EVERY:
+            last = time.monotonic()
+            click.echo(f"{len(result.answers)}/{total} answers · {_status(result)}", err=True)
+
+    return show
+
+
+@contextmanager
+def _bar(total: int) -> Iterator[Callable[[Result], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[status]}"), Remaining())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=total, status="")
+
+        def show(result: Result) -> None:
+            bar.update(task, completed=len(result.answers), status=_status(result))
+
+        yield show

@@ -1,0 +1,254 @@
+"""The one loop: ask -> look up -> send -> store -> tell.
+
+Only the variants in flight are held. Answers are told and kept in plan order, whatever order
+they arrive in, so a map depends neither on threads nor on what the ledger already knew.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from queue import Empty
+from typing import Literal
+
+from probe.api.transport import UNSENT, Delivery, Transport
+from probe.errors import BackendError, Interrupted, LedgerError, LimitReached, StorageError
+from probe.ledger import Ledger, Question
+from probe.perturb import Renderer
+from probe.result import Answer
+from probe.signals import caught
+from probe.types import Failure, Identity, Perturbation, Sampler, Scores
+
+Ask = Callable[[int], Sequence[Perturbation]]
+Source = Literal["sent", "ledger", "same"]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a run may do: how many variants, from where, until when.
+
+    opening: asked after the reference, before the sampler's; closing: after all others.
+    """
+
+    variants: int
+    opening: Sequence[Perturbation] = ()
+    closing: Sequence[Perturbation] = ()
+    offline: bool = False
+    max_seconds: float | None = None
+
+    @property
+    def repeats(self) -> int:
+        """How often the reference is asked again."""
+        return sum(
+            isinstance(change, Identity) and change.repeat > 0
+            for change in (*self.opening, *self.closing)
+        )
+
+
+@dataclass
+class Loop:
+    """Runs one order. `answers` is the table so far, in plan order.
+
+    unknown: variants of this run that an earlier run sent and that were never answered; they
+    may have been billed then, and are asked again now.
+    """
+
+    order: Order
+    renderer: Renderer
+    question: Callable[[Perturbation], Question]
+    ledger: Ledger
+    transport: Transport
+    host: str | None
+    answers: list[Answer] = field(default_factory=list)
+    unknown: int = 0
+    _asked: dict[int, Perturbation] = field(default_factory=dict)
+    _early: dict[int, Answer] = field(default_factory=dict)
+    _next: int = 0
+    _flying: int = 0
+    _stop: BaseException | None = None
+    _cause: BackendError | None = None
+    _sampler: Sampler | None = None
+    _started: float = field(default_factory=time.monotonic)
+
+    def reference(self) -> Scores:
+        """The first call: the unchanged picture alone, so that whatever is wrong costs one call."""
+        with caught(self._interrupt):
+            missing = self._lookup([Identity()])
+            if missing:
+                self._submit(missing)
+            while self._flying:
+                self._receive()
+            self._raise_if_stopped()
+        outcome = self.answers[0].outcome
+        if isinstance(outcome, Failure):
+            raise self._cause or BackendError(
+                f"the unchanged picture got no score: {outcome.message}"
+            )
+        return outcome
+
+    def run(self, sampler: Sampler) -> Iterator[None]:
+        """Ask all that the order allows; yields whenever the table has grown.
+
+        Raises what stopped it, after everything in flight was received and stored.
+        """
+        self._sampler = sampler
+        sampler.tell(Identity(), self.answers[0].outcome)
+        with caught(self._interrupt):
+            yield from self._drain(_sequence(self.order.opening))
+            yield from self._drain(self._budgeted(sampler))
+            yield from self._drain(_sequence(self.order.closing))
+            self._close_gaps()
+            self._raise_if_stopped()
+
+    def _drain(self, ask: Ask) -> Iterator[None]:
+        while True:
+            known = len(self.answers)
+            while self._stop is None and self._flying < self.transport.slots:
+                batch = self._gather(ask)
+                if not batch:
+                    break
+                self._submit(batch)
+            if self._flying:
+                self._receive()
+            elif known == len(self.answers):
+                return
+            if known < len(self.answers):
+                yield
+
+    def _gather(self, ask: Ask) -> list[int]:
+        """Ask until a batch of questions is found that only the backend can answer."""
+        batch: list[int] = []
+        while len(batch) < self.transport.batch and self._stop is None:
+            proposals = ask(self.transport.batch - len(batch))
+            if not proposals:
+                break
+            try:
+                batch += self._lookup(proposals)
+            except StorageError as error:
+                self._halt(error)
+        return batch
+
+    def _budgeted(self, sampler: Sampler) -> Ask:
+        left = self.order.variants
+
+        def ask(n: int) -> Sequence[Perturbation]:
+            nonlocal left
+            proposals = sampler.ask(min(n, left)) if left else []
+            left -= len(proposals)
+            return proposals
+
+        return ask
+
+    def _lookup(self, proposals: Sequence[Perturbation]) -> list[int]:
+        """Number the proposals; settle those that need no call, return the others."""
+        questions = [self.question(perturbation) for perturbation in proposals]
+        known = self.ledger.lookup(questions)
+        missing = []
+        for perturbation, question in zip(proposals, questions, strict=True):
+            index = self._next
+            self._next += 1
+            self._asked[index] = perturbation
+            if question in known:
+                self._arrive(index, known[question], "ledger")
+            elif not isinstance(perturbation, Identity) and not self.renderer.changes(perturbation):
+                self._arrive(index, self.answers[0].outcome, "same")
+            elif self.order.offline:
+                raise LedgerError(
+                    f"offline, and {self.ledger.name} has no answer for {question.change!r}: "
+                    "run once without --offline"
+                )
+            else:
+                missing.append(index)
+        return missing
+
+    def _submit(self, batch: Sequence[int]) -> None:
+        if self.host is not None:
+            questions = [self.question(self._asked[i]) for i in batch]
+            self.unknown += self.ledger.outstanding(questions)
+            self.ledger.intend(questions, self.host)
+        variants = [self.renderer.variant(self._asked[i]) for i in batch]
+        self.transport.submit(batch, variants)
+        self._flying += 1
+
+    def _receive(self) -> None:
+        """Wait for one batch, store it, then use it."""
+        try:
+            delivery = self.transport.done.get(timeout=self._patience())
+        except Empty:
+            self._halt(LimitReached(f"--max-time of {self.order.max_seconds:g} s is over"))
+            return
+        if isinstance(delivery, BaseException):
+            self._halt(delivery)
+            return
+        self._flying -= 1
+        self._cause = delivery.cause
+        if delivery.error is not None:
+            self._halt(delivery.error)
+        for index, outcome in zip(delivery.tags, self._store(delivery), strict=True):
+            if outcome is not UNSENT:
+                self._arrive(index, outcome, "sent")
+
+    def _store(self, delivery: Delivery) -> list[Scores | Failure]:
+        """Store what was received; returns what is on record, where two runs asked at once."""
+        outcomes = list(delivery.outcomes)
+        scored = [n for n, outcome in enumerate(outcomes) if isinstance(outcome, Scores)]
+        questions = [self.question(self._asked[i]) for i in delivery.tags]
+        pairs = [(questions[n], s) for n in scored if isinstance(s := outcomes[n], Scores)]
+        settled = [
+            question
+            for question, outcome in zip(questions, outcomes, strict=True)
+            if isinstance(outcome, Failure) and outcome.kind != "lost"
+        ]
+        try:
+            recorded = self.ledger.store(pairs, self.host)
+            if self.host is not None and settled:
+                self.ledger.forget(settled)
+        except StorageError as error:
+            self._halt(error)
+            return outcomes
+        for n, scores in zip(scored, recorded, strict=True):
+            outcomes[n] = scores
+        return outcomes
+
+    def _arrive(self, index: int, outcome: Scores | Failure, source: Source) -> None:
+        self._early[index] = Answer(self._asked.pop(index), outcome, source)
+        while (answer := self._early.pop(len(self.answers), None)) is not None:
+            self._tell(answer)
+
+    def _close_gaps(self) -> None:
+        """After a stop: keep what arrived behind a variant that was never sent."""
+        for index in sorted(self._early):
+            self._tell(self._early.pop(index))
+
+    def _tell(self, answer: Answer) -> None:
+        self.answers.append(answer)
+        if self._sampler is not None:
+            self._sampler.tell(answer.perturbation, answer.outcome)
+
+    def _patience(self) -> float | None:
+        if self.order.max_seconds is None or self._stop is not None:
+            return None
+        return max(0.0, self._started + self.order.max_seconds - time.monotonic())
+
+    def _interrupt(self, interrupted: Interrupted) -> None:
+        """Called from a signal handler: only assignments and a reentrant queue."""
+        self._stop = self._stop or interrupted
+        self.transport.done.put(interrupted)
+
+    def _halt(self, reason: BaseException) -> None:
+        self._stop = self._stop or reason
+        self.transport.stop()
+
+    def _raise_if_stopped(self) -> None:
+        if self._stop is None:
+            return
+        if isinstance(self._stop, BackendError) and len(self.answers) > 1:
+            self._stop.exit_code = 3
+        raise self._stop
+
+
+def _sequence(perturbations: Sequence[Perturbation]) -> Ask:
+    left = deque(perturbations)
+    return lambda n: [left.popleft() for _ in range(min(n, len(left)))]

@@ -1,0 +1,66 @@
+"""What people should know about a run before they believe its map, in sentences."""
+
+from __future__ import annotations
+
+from probe.result import Result
+from probe.types import Identity, Scores
+
+FEW_LEVELS = 6
+MANY_VARIANTS = 16
+SMALL = 0.01
+
+
+def findings(result: Result, unknown: int = 0) -> list[str]:
+    """Sentences on what the answers cannot show.
+
+    unknown: how many variants an earlier run sent without ever receiving their answer.
+    """
+    notes = []
+    if unknown:
+        notes.append(
+            f"{unknown} variant{'s were' if unknown > 1 else ' was'} in flight when an earlier run "
+            "ended; asked again, perhaps billed twice."
+        )
+    scores = [
+        answer.outcome[result.label]
+        for answer in result.answers
+        if not isinstance(answer.perturbation, Identity)
+        and isinstance(answer.outcome, Scores)
+        and result.label in answer.outcome
+    ]
+    notes += _spread(scores, result)
+    notes += _full_size(result)
+    if len(result.failures):
+        notes.append(f"{len(result.failures)} variants got no score; the map leaves them out.")
+    return notes
+
+
+def _spread(scores: list[float], result: Result) -> list[str]:
+    if len(scores) < MANY_VARIANTS:
+        return []
+    low, high = min(scores), max(scores)
+    if low == high == result.reference[result.label]:
+        return ["Every variant got the same score: the map is flat, or the service ignores pixels."]
+    if high - low <= 2 * (result.noise or 0):
+        return ["No change above the noise of the service: nothing significant."]
+    levels = len(set(scores))
+    if levels <= FEW_LEVELS:
+        return [f"The scores take only {levels} values: pixels cannot be ranked finely."]
+    return []
+
+
+def _full_size(result: Result) -> list[str]:
+    """Compare the picture at full size with what was sent, where the two differ."""
+    for answer in result.answers:
+        if not (isinstance(answer.perturbation, Identity) and answer.perturbation.full):
+            continue
+        if not isinstance(answer.outcome, Scores) or result.label not in answer.outcome:
+            continue
+        full, sent = answer.outcome[result.label], result.reference[result.label]
+        if abs(full - sent) > max(SMALL, 2 * (result.noise or 0)):
+            width, height = result.canvas.send
+            return [
+                f"At full size the score is {full:.3g}, at {width} x {height} as sent {sent:.3g}: "
+                "the map is about the smaller picture."
+            ]
+    return []

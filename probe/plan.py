@@ -1,0 +1,212 @@
+"""Everything that is settled before the first call: one picture, one method, one backend."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from probe.errors import ImageError, UsageError
+from probe.image import Picture, encode, scale
+from probe.ledger import Ledger, Question
+from probe.loop import Order
+from probe.methods import Method
+from probe.perturb import RENDER_VERSION, Fill, Renderer, canonical
+from probe.result import check_label
+from probe.types import (
+    Box,
+    Canvas,
+    Codec,
+    Identity,
+    Limits,
+    Perturbation,
+    Sampler,
+    Scores,
+)
+
+REQUEST_SECONDS = 0.5
+LOCAL_SECONDS = 0.01
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do, known before anything is paid.
+
+    answers: how many the map uses. known: how many of them the ledger has. calls: images to
+    send at most, without retries. requests, bytes: what that means on the wire; the bytes are
+    those of the unchanged picture for every call. cost: None where no price is known.
+    seconds: a guess at half a second a request, or 10 ms an answer of a local network.
+    digest: the same for the same plan, whatever label is looked at.
+    """
+
+    answers: int
+    known: int
+    calls: int
+    requests: int
+    bytes: int
+    cost: float | None
+    currency: str | None
+    host: str | None
+    seconds: float
+    digest: str
+    perturbations: tuple[Perturbation, ...]
+    renderer: Renderer = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run made ready; nothing is sent yet."""
+
+    picture: Picture
+    canvas: Canvas
+    codec: Codec
+    renderer: Renderer
+    method: Method
+    sampler: Sampler
+    order: Order
+    limits: Limits
+    identity: str | None
+    settings: Mapping[str, Any]
+
+    def question(self, perturbation: Perturbation) -> Question:
+        return Question(
+            image=self.picture.digest,
+            change=canonical(perturbation, self.canvas),
+            fill=str(self.renderer.fill) if isinstance(perturbation, Box) else "",
+            send=self.canvas.send,
+            codec=str(self.codec),
+            render=RENDER_VERSION,
+            backend=self.identity or "",
+        )
+
+    def perturbations(self) -> list[Perturbation]:
+        """All that the run asks, the reference first."""
+        middle: list[Perturbation] = []
+        while proposals := self.sampler.ask(self.order.variants - len(middle)):
+            middle += proposals
+        return [Identity(), *self.order.opening, *middle, *self.order.closing]
+
+    def plan(self, ledger: Ledger) -> Plan:
+        perturbations = self.perturbations()
+        known = ledger.lookup([self.question(p) for p in perturbations])
+        missing = [
+            p
+            for p in perturbations
+            if self.question(p) not in known
+            and (isinstance(p, Identity) or self.renderer.changes(p))
+        ]
+        calls, price, host = len(missing), self.limits.price, self.limits.host
+        first = min(1, calls)
+        requests = first + -(-(calls - first) // self.limits.batch)
+        rounds = first + -(-(requests - first) // self.limits.concurrency)
+        size = 0
+        if self.codec.format != "pixels" and missing:
+            size = len(encode(self.renderer.base, self.codec))
+        return Plan(
+            answers=len(perturbations),
+            known=len(known),
+            calls=calls,
+            requests=requests,
+            bytes=calls * size,
+            cost=None if price is None else calls * price.per_call,
+            currency=None if price is None else price.currency,
+            host=host,
+            seconds=calls * LOCAL_SECONDS if host is None else rounds * REQUEST_SECONDS,
+            digest=self.settings["plan"],
+            perturbations=tuple(perturbations),
+            renderer=self.renderer,
+        )
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user asked of a run: the arguments of Prober and of its methods."""
+
+    label: str | None
+    method: Method
+    name: str
+    options: Mapping[str, Any]
+    budget: int
+    seed: int
+    fill: Fill
+    side: int
+    codec: Codec | None
+    repeats: int | None
+    offline: bool
+    max_seconds: float | None
+
+
+def prepare(picture: Picture, limits: Limits, identity: str | None, wishes: Wishes) -> Run:
+    """Fit the wishes to the picture and to what the backend takes.
+
+    Raises UsageError, LabelError or ImageError for what cannot be met, before any call.
+    """
+    check_label(wishes.label, limits.labels)
+    options = wishes.method.settle(wishes.options)
+    side = min(wishes.side, limits.max_side or wishes.side)
+    send = scale(picture.image, side).size
+    if min(send) < limits.min_side:
+        raise ImageError(
+            f"the picture is sent at {send[0]} x {send[1]} px, and the service takes no side "
+            f"below {limits.min_side}: enlarge it first"
+        )
+    codec = wishes.codec or Codec(limits.formats[0])
+    if codec.format not in limits.formats:
+        raise UsageError(f"the backend takes {', '.join(limits.formats)}, not {codec}")
+    canvas = Canvas(picture.image.size, send, codec.grid, limits.seen)
+    order = _order(wishes, limits, scaled=send != picture.image.size)
+    settings = {
+        "digest": picture.digest,
+        "method": wishes.name,
+        "options": options,
+        "budget": wishes.budget,
+        "seed": wishes.seed,
+        "fill": str(wishes.fill),
+        "side": side,
+        "codec": str(codec),
+        "repeats": order.repeats,
+        "render": RENDER_VERSION,
+        "backend": identity,
+    }
+    plan = sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    return Run(
+        picture=picture,
+        canvas=canvas,
+        codec=codec,
+        renderer=Renderer(picture.image, canvas, wishes.fill, limits.min_side),
+        method=wishes.method,
+        sampler=wishes.method.plan(canvas, order.variants, wishes.seed, **options),
+        order=order,
+        limits=limits,
+        identity=identity,
+        settings={"picture": picture.name, "plan": plan} | settings,
+    )
+
+
+def _order(wishes: Wishes, limits: Limits, scaled: bool) -> Order:
+    """Split the budget: the reference, its full-size twin and its repeats, the variants."""
+    repeats = wishes.repeats
+    if repeats is None:
+        repeats = 0 if limits.deterministic else 2
+    again = [Identity(repeat=number) for number in range(1, repeats)]
+    opening: list[Perturbation] = [Identity(full=True), *again] if scaled else [*again]
+    closing = [Identity(repeat=repeats)] if repeats else []
+    unchanged = 1 + len(opening) + len(closing)
+    if wishes.budget <= unchanged:
+        raise UsageError(
+            f"the budget is {wishes.budget}: it must be at least {unchanged + 1} "
+            f"(the unchanged picture {unchanged} x and one variant)"
+        )
+    return Order(wishes.budget - unchanged, opening, closing, wishes.offline, wishes.max_seconds)
+
+
+def choose_label(label: str | None, limits: Limits, reference: Scores) -> str:
+    """The label asked for, else the backend's own question, else the highest score."""
+    check_label(label, tuple(reference))
+    if label is not None:
+        return label
+    if limits.question in reference:
+        return str(limits.question)
+    return max(reference, key=lambda known: reference[known])

@@ -1,0 +1,239 @@
+"""Prober: probes pictures with one backend."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from statistics import stdev
+from typing import Any
+
+from probe.api.transport import Purse, Transport
+from probe.backends import resolve
+from probe.errors import Interrupted, ProbeError, UsageError
+from probe.image import Picture, open_image
+from probe.ledger import Ledger, default_path
+from probe.loop import Loop
+from probe.methods import method as named_method
+from probe.notes import findings
+from probe.perturb import parse_fill
+from probe.plan import Plan, Run, Wishes, choose_label, prepare
+from probe.result import Answer, Heatmap, Result
+from probe.types import Backend, Codec, Identity, Limits, Scores
+
+Source = Any
+"""A path, bytes, a file object, a PIL image, a numpy array, '-' for stdin, or a Picture."""
+
+
+class Prober:
+    """Probes pictures with one backend: an object, a name, a URL or an ONNX file.
+
+    fill        what stands where a box covers: mean, black, gray, blur, noise or a colour.
+    side        longest side of what is sent, in pixels; pictures are never enlarged.
+    codec       how variants travel, `png` or `jpeg:90`; the backend's first choice by default.
+    ledger      where answers are kept: a path, a Ledger, None for the default one.
+                A callable that states no identity has its answers kept in memory.
+    offline     answer from the ledger alone; a miss is an error.
+    repeats     how often the unchanged picture is sent again to measure the service's noise;
+                2 by default, 0 for a backend that declares itself deterministic.
+    max_calls, max_cost, max_seconds   hard caps of one run, retries included.
+    background  the colour under transparent pixels.
+    """
+
+    def __init__(
+        self,
+        backend: Backend | str | Path = "local",
+        *,
+        fill: Any = "mean",
+        side: int = 512,
+        codec: Codec | None = None,
+        ledger: Ledger | str | os.PathLike[str] | None = None,
+        offline: bool = False,
+        repeats: int | None = None,
+        max_calls: int | None = None,
+        max_cost: float | None = None,
+        max_seconds: float | None = None,
+        background: tuple[int, int, int] = (255, 255, 255),
+    ) -> None:
+        self.backend = resolve(backend)
+        self._fill = parse_fill(fill)
+        self._side = side
+        self._codec = codec
+        self._offline = offline
+        self._repeats = repeats
+        self._max_calls = max_calls
+        self._max_cost = max_cost
+        self._max_seconds = max_seconds
+        self._background = background
+        self._ledger = ledger if isinstance(ledger, Ledger) else Ledger(ledger or default_path())
+        self._memory = Ledger(None)
+
+    def heatmap(
+        self,
+        image: Source,
+        label: str | None = None,
+        method: str = "multiscale",
+        budget: int = 64,
+        seed: int = 0,
+        **options: Any,
+    ) -> Heatmap:
+        """The map of one label: `probe(...).heatmap()`."""
+        return self.probe(image, label, method, budget, seed, **options).heatmap()
+
+    def probe(
+        self,
+        image: Source,
+        label: str | None = None,
+        method: str = "multiscale",
+        budget: int = 64,
+        seed: int = 0,
+        **options: Any,
+    ) -> Result:
+        """Ask about the picture and its variants; every label's map is in the Result.
+
+        image: a path, bytes, a file object, a PIL image, an array, '-' for stdin, or a Picture.
+        label: which one the result is about; by default the backend's own question, else the
+            label with the highest score. budget: how many answers the map uses, the reference
+            among them. options: those of the method.
+
+        Raises UsageError, LabelError, ImageError before anything is paid, BackendError when the
+        service cannot be used, LimitReached at a cap, Interrupted by Ctrl-C, StorageError. What is
+        known by then is in the error's `.partial`. Variants that failed are holes, not errors.
+        """
+        *_, result = self.stream(image, label, method, budget, seed, **options)
+        return result
+
+    def stream(
+        self,
+        image: Source,
+        label: str | None = None,
+        method: str = "multiscale",
+        budget: int = 64,
+        seed: int = 0,
+        **options: Any,
+    ) -> Iterator[Result]:
+        """As `probe`, yielding a Result whenever answers came in; the last one is complete."""
+        started = time.monotonic()
+        run = self._prepare(image, label, method, budget, seed, options)
+        ledger = self._ledger_of(run)
+        purse = Purse(self._call_cap(run.limits))
+        transport = Transport(self.backend, run.codec, purse)
+        loop = Loop(run.order, run.renderer, run.question, ledger, transport, run.limits.host)
+        snapshot = partial(_snapshot, run, loop, purse, started)
+        try:
+            label = choose_label(label, run.limits, loop.reference())
+            yield snapshot(label)
+            for _ in loop.run(run.sampler):
+                yield snapshot(label)
+            yield snapshot(label, complete=True)
+        except (ProbeError, Interrupted) as error:
+            if loop.answers and isinstance(loop.answers[0].outcome, Scores):
+                error.partial = snapshot(choose_label(label, run.limits, loop.answers[0].outcome))
+            raise
+        finally:
+            transport.close()
+            if ledger is not self._memory:
+                ledger.close()
+
+    def plan(
+        self,
+        image: Source,
+        label: str | None = None,
+        method: str = "multiscale",
+        budget: int = 64,
+        seed: int = 0,
+        **options: Any,
+    ) -> Plan:
+        """What `probe` with the same arguments would do and cost; scores nothing.
+
+        A server of the project's own contract is asked to describe itself, which costs no call.
+        """
+        run = self._prepare(image, label, method, budget, seed, options)
+        ledger = self._ledger_of(run)
+        try:
+            return run.plan(ledger)
+        finally:
+            if ledger is not self._memory:
+                ledger.close()
+
+    def _prepare(
+        self,
+        image: Source,
+        label: str | None,
+        method: str,
+        budget: int,
+        seed: int,
+        options: Mapping[str, Any],
+    ) -> Run:
+        wishes = Wishes(
+            label=label,
+            method=named_method(method),
+            name=method,
+            options=options,
+            budget=budget,
+            seed=seed,
+            fill=self._fill,
+            side=self._side,
+            codec=self._codec,
+            repeats=self._repeats,
+            offline=self._offline,
+            max_seconds=self._max_seconds,
+        )
+        if isinstance(image, Picture):
+            picture = image
+        else:
+            picture = open_image(image, background=self._background)
+        return prepare(picture, self.backend.limits, self.backend.identity, wishes)
+
+    def _ledger_of(self, run: Run) -> Ledger:
+        return self._memory if run.identity is None else self._ledger
+
+    def _call_cap(self, limits: Limits) -> int | None:
+        if self._max_cost is None:
+            return self._max_calls
+        if limits.price is None:
+            raise UsageError("a cap on cost needs a price, and this backend states none")
+        affordable = int(self._max_cost / limits.price.per_call + 1e-9)
+        return affordable if self._max_calls is None else min(affordable, self._max_calls)
+
+
+def _snapshot(
+    run: Run, loop: Loop, purse: Purse, started: float, label: str, complete: bool = False
+) -> Result:
+    reference = loop.answers[0].outcome
+    assert isinstance(reference, Scores)
+    price = run.limits.price
+    result = Result(
+        image=run.picture.image,
+        canvas=run.canvas,
+        label=label,
+        reference=reference,
+        answers=loop.answers[:],
+        estimator=partial(run.method.estimator, run.canvas),
+        settings={**run.settings, "label": label},
+        backend=run.identity,
+        calls=purse.calls,
+        requests=purse.requests,
+        cost=None if price is None else purse.calls * price.per_call,
+        currency=None if price is None else price.currency,
+        seconds=time.monotonic() - started,
+        noise=_noise(loop.answers, label),
+        complete=complete,
+    )
+    return replace(result, notes=(*run.picture.notes, *findings(result, loop.unknown)))
+
+
+def _noise(answers: Sequence[Answer], label: str) -> float | None:
+    """Standard deviation of the unchanged picture's scores; None with fewer than two."""
+    scores = [
+        answer.outcome[label]
+        for answer in answers
+        if isinstance(answer.perturbation, Identity)
+        and not answer.perturbation.full
+        and isinstance(answer.outcome, Scores)
+        and label in answer.outcome
+    ]
+    return stdev(scores) if len(scores) > 1 else None
