@@ -22,6 +22,8 @@ _REASONS = {
     "SQLITE_BUSY": "was in use by another process for too long: repeat the command when it is done",
     "SQLITE_LOCKED": "was in use by another process for too long: repeat the command when it "
     "is done",
+    "SQLITE_READONLY_DBMOVED": "was removed or replaced while in use: put it back, or repeat the "
+    "command to go on with the new one",
     "SQLITE_READONLY": f"is read-only, nothing could be stored: {ELSEWHERE}",
     "SQLITE_PERM": f"may not be opened: {ELSEWHERE}",
     "SQLITE_CANTOPEN": "cannot be opened (no permission, or a file system without shared memory, "
@@ -32,7 +34,7 @@ _REASONS = {
 }
 
 
-def sqlite_name(error: BaseException) -> str:
+def sqlite_name(error: BaseException | None) -> str:
     """SQLite's own name of an error, "SQLITE_FULL", or ""."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     return getattr(cause, "sqlite_errorname", "") or ""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from typing import Any
@@ -43,6 +44,10 @@ class Record:
     scores: Scores
     host: str | None
     at: int
+
+
+FIELDS = ("image", "backend", "fill", "width", "height", "codec", "render")
+"""The names of what a subject holds."""
 
 
 def subject(question: Question) -> Subject:
@@ -115,3 +120,31 @@ def pack(record: Record) -> tuple[dict[str, Any], dict[bytes, bytes]]:
         "at": at,
         "checksum": checksum(asked, change, names[0], scores, names[1], host, at),
     }, contents
+
+
+def to_line(record: Record) -> str:
+    """The record as one line of JSON, from which `from_line` makes it again bit for bit."""
+    q, scores = record.question, record.scores
+    return json.dumps(
+        {
+            **dict(zip(FIELDS, subject(q), strict=True)),
+            "change": q.change,
+            "host": record.host,
+            "at": record.at,
+            "scores": dict(scores),
+            "raw": None if scores.raw is None else base64.b64encode(scores.raw).decode(),
+        }
+    )
+
+
+def from_line(line: str) -> Record:
+    """Raises ValueError, KeyError or TypeError for a line that `to_line` did not write."""
+    told = json.loads(line)
+    raw = None if told["raw"] is None else base64.b64decode(told["raw"])
+    question = question_of([told[name] for name in FIELDS], told["change"])
+    return Record(question, Scores(told["scores"], raw), told["host"], told["at"])
+
+
+def question_of(asked: Sequence[Any], change: str) -> Question:
+    image, backend, fill, width, height, codec, render = asked
+    return Question(image, change, fill, (width, height), codec, render, backend)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from probe.ledger.record import (
+    FIELDS,
     Question,
     Record,
     Subject,
@@ -25,12 +26,11 @@ from probe.ledger.schema import answers, blobs, intents, subjects
 from probe.types import Scores
 
 _PART = 500
-_FIELDS = ("image", "backend", "fill", "width", "height", "codec", "render")
 
 Labels = dict[bytes, tuple[str, ...]]
 """Label lists already read, by digest."""
 
-asked_about = and_(*(subjects.c[name] == bindparam(name) for name in _FIELDS))
+asked_about = and_(*(subjects.c[name] == bindparam(name) for name in FIELDS))
 _CONTENT = (answers.c.labels, answers.c.scores, answers.c.body, answers.c.host, answers.c.at)
 _FIND = (
     select(answers.c.change, *_CONTENT, answers.c.checksum)
@@ -55,6 +55,20 @@ _KEEP = _KEEP.on_conflict_do_update(
 )
 _ANSWER = insert(answers).prefix_with("OR REPLACE")
 _INTEND = insert(intents).on_conflict_do_nothing()
+
+
+def put(
+    connection: Connection, records: Sequence[Record], labels: Labels
+) -> tuple[dict[Question, Scores], set[Question]]:
+    """Write the answers to questions that have none and settle their intents.
+
+    Returns what `find` found before.
+    """
+    fresh = {record.question: record for record in reversed(records)}
+    known, damaged = find(connection, fresh, labels)
+    _write(connection, [record for q, record in reversed(fresh.items()) if q not in known])
+    forget(connection, fresh)
+    return known, damaged
 
 
 def find(
@@ -104,11 +118,11 @@ def load(connection: Connection, name: bytes) -> bytes | None:
     return None if data is None else unpack_blob(name, data)
 
 
-def write(connection: Connection, records: Sequence[Record]) -> None:
+def _write(connection: Connection, records: Sequence[Record]) -> None:
     """Insert answers, in place of damaged ones, and clear their intents."""
     rows: list[dict[str, Any]] = []
     contents: dict[bytes, bytes] = {}
-    ids = subject_ids(connection, (record.question for record in records))
+    ids = _subject_ids(connection, (record.question for record in records))
     for record in records:
         columns, referred = pack(record)
         contents |= referred
@@ -119,7 +133,7 @@ def write(connection: Connection, records: Sequence[Record]) -> None:
         connection.execute(_ANSWER, rows)
 
 
-def subject_ids(connection: Connection, questions: Iterable[Question]) -> dict[Subject, int]:
+def _subject_ids(connection: Connection, questions: Iterable[Question]) -> dict[Subject, int]:
     """The numbers of the subjects, new ones where there are none yet."""
     ids = {}
     for asked in dict.fromkeys(map(subject, questions)):
@@ -132,7 +146,7 @@ def subject_ids(connection: Connection, questions: Iterable[Question]) -> dict[S
 
 
 def intend(connection: Connection, questions: Sequence[Question], host: str | None) -> None:
-    ids = subject_ids(connection, questions)
+    ids = _subject_ids(connection, questions)
     rows = [{"subject": ids[subject(q)], "change": q.change, "host": host} for q in questions]
     connection.execute(_INTEND, rows)
 
@@ -150,7 +164,7 @@ def outstanding(connection: Connection, questions: Iterable[Question]) -> int:
 
 
 def named(asked: Subject) -> dict[str, Any]:
-    return dict(zip(_FIELDS, asked, strict=True))
+    return dict(zip(FIELDS, asked, strict=True))
 
 
 def _parts(questions: Iterable[Question]) -> Iterator[tuple[Subject, dict[str, Question]]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,11 +15,17 @@ from typing import Self
 from sqlalchemy import select
 from sqlalchemy.dialects.sqlite import insert
 
+from probe.errors import LedgerError
 from probe.ledger import rows
 from probe.ledger.database import Database
+from probe.ledger.errors import ELSEWHERE, mapped, sqlite_name
 from probe.ledger.record import Question, Record, subject
 from probe.ledger.schema import answers, servers, subjects
+from probe.ledger.spill import spill, take_up
 from probe.types import Scores
+
+FREE_BYTES = 16 * 2**20
+"""Less free space than this, and nothing is bought."""
 
 
 def default_path() -> Path:
@@ -33,18 +41,30 @@ def default_path() -> Path:
 class Ledger:
     """The database of every answer ever paid for.
 
-    path: the file; None keeps everything in memory and writes nothing. The file is opened, and
-    made if need be, by the first use. One Ledger may be used from several threads, and several
-    processes may use one file. Pictures are never stored.
+    path      the file; None keeps everything in memory and writes nothing. It is opened, and
+              made if need be, by the first use. One Ledger may be used from several threads,
+              and several processes may use one file. Pictures are never stored.
+    patience  seconds to wait for space when the disk is full. Answers that could not be stored
+              then are written to a file beside, which the next use takes up.
+    pause     how to wait a number of seconds; returns true to give up waiting.
 
     Every method raises LedgerError when the file cannot be used.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        patience: float = 30.0,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
         self.path = None if path is None else Path(path)
+        self._patience = patience
+        self._pause = pause
         self._database = Database(self.path)
         self._labels: rows.Labels = {}
         self._damaged: set[Question] = set()
+        self._fresh = True
         self._finalizer = weakref.finalize(self, self._database.close)
 
     @property
@@ -57,8 +77,25 @@ class Ledger:
         """Questions met so far whose row does not fit its checksum; they count as unanswered."""
         return len(self._damaged)
 
+    def check_writable(self) -> None:
+        """Raise LedgerError now if answers could not be stored: for before the first call."""
+        self._take_up()
+        with self._database.writing():
+            pass
+        if self._database.path is not None:
+            with mapped(self._database.path):
+                free = shutil.disk_usage(self._database.path.parent).free
+            if free < FREE_BYTES:
+                raise LedgerError(
+                    f"{free >> 20} MB are free where {self.name} lies, {FREE_BYTES >> 20} are "
+                    f"needed: free some space, or {ELSEWHERE}"
+                )
+
     def lookup(self, questions: Sequence[Question]) -> dict[Question, Scores]:
         """The answers on record, without their raw bodies (`raw` is None)."""
+        if self._fresh:
+            with suppress(LedgerError):
+                self._take_up()
         with self._database.reading() as connection:
             found, damaged = rows.find(connection, questions, self._labels)
         self._damaged |= damaged
@@ -75,16 +112,11 @@ class Ledger:
         if not answers:
             return []
         at = time.time_ns() // 1_000_000
-        fresh = dict(reversed(answers))
-        with self._database.writing() as connection:
-            known, damaged = rows.find(connection, fresh, self._labels)
-            rows.write(
-                connection,
-                [Record(q, s, host, at) for q, s in reversed(fresh.items()) if q not in known],
-            )
-            rows.forget(connection, fresh)
-        self._damaged |= damaged
-        return [known.get(question, fresh[question]) for question, _ in answers]
+        records = [Record(question, scores, host, at) for question, scores in answers]
+        known = self._put(records)
+        for question, scores in answers:
+            known.setdefault(question, scores)
+        return [known[question] for question, _ in answers]
 
     def raw(self, question: Question) -> bytes | None:
         """The body that the answer was read from, None where none was kept."""
@@ -132,6 +164,7 @@ class Ledger:
     def close(self) -> None:
         """Close the file; a later use opens it again."""
         self._database.close()
+        self._fresh = True
 
     def __enter__(self) -> Self:
         return self
@@ -143,3 +176,31 @@ class Ledger:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _put(self, records: Sequence[Record]) -> dict[Question, Scores]:
+        waited = 0.0
+        while True:
+            try:
+                with self._database.writing() as connection:
+                    known, damaged = rows.put(connection, records, self._labels)
+            except LedgerError as error:
+                full = sqlite_name(error.__cause__) == "SQLITE_FULL"
+                if full and waited < self._patience and not self._pause(1.0):
+                    waited += 1.0
+                    continue
+                raise LedgerError(f"{error}; {self._spilled(records)}") from error
+            self._damaged |= damaged
+            return known
+
+    def _spilled(self, records: Sequence[Record]) -> str:
+        path = self._database.path
+        file = None if path is None else spill(path, records)
+        if file is None:
+            return f"{len(records)} answers just received are lost"
+        return f"{len(records)} answers just received wait in {file} for the next command"
+
+    def _take_up(self) -> None:
+        self._fresh = False
+        if self._database.path is not None:
+            with mapped(self._database.path):
+                take_up(self._database, self._database.path)
