@@ -33,7 +33,7 @@ def multiscale(
     """Up to `budget` boxes; fewer only where the picture has fewer distinct ones.
 
     sides: smallest and largest side, fractions of width and height each, log-uniform between.
-    aspect: the sides are multiplied by e^±aspect at most, one up and the other down.
+    aspect: width / height is between e^-aspect and e^aspect (both as fractions), log-uniform.
     overshoot: how far boxes may reach beyond the picture, so that borders are covered as often
     as the middle; a fraction of the side.
     """
@@ -51,7 +51,7 @@ def multiscale(
 def _boxes(seed: int, low: float, high: float, aspect: float, overshoot: float) -> Iterator[Box]:
     for u, v, s, a in _points(seed):
         side = low * (high / low) ** s
-        stretch = np.exp(aspect * (2 * a - 1))
+        stretch = np.exp(aspect * (a - 0.5))
         width, height = side * stretch, side / stretch
         x = u * (1 + 2 * overshoot - width) - overshoot
         y = v * (1 + 2 * overshoot - height) - overshoot
