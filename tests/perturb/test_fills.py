@@ -38,8 +38,8 @@ def test_every_colour_reads_back(colour):
 
 @pytest.mark.parametrize(
     "bad",
-    ["", "blurr", "blur:0", "blur:nan", "blur:x", "noise:-1", "noise:1.5", "mean:3", "#12", "#11223344"],
-)  # fmt: skip
+    ["", "blurr", "blur:0", "blur:nan", "blur:x", "noise:-1", "noise:1.5", "mean:3", "#12"],
+)
 def test_what_is_no_fill_is_refused_with_what_is(bad):
     with pytest.raises(UsageError, match=r"no fill .*Give mean, blur"):
         parse_fill(bad)
