@@ -1,0 +1,129 @@
+"""A server that speaks the project's own JSON contract, `probe/1`, as `probe serve` does.
+
+GET {url} describes the model, POST {url}/score scores pictures::
+
+    -> {"images": [{"id": "0", "data": "<base64 of a JPEG or PNG>"}, ...]}
+    <- {"contract": "probe/1", "identity": "...",
+        "results": [{"id": "0", "scores": {"nsfw": 0.66, "sfw": 0.34}},
+                    {"id": "1", "error": {"kind": "refused", "message": "..."}}]}
+
+Results are matched by id, never by position. Scores are finite numbers of any range.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from threading import Lock
+from urllib.parse import urljoin
+
+from probe.api.http import Lost, Reply, address, checked_url, fetch
+from probe.backends.contract import Answer, Description, read_answer, read_description
+from probe.errors import BackendError, ContractError, Unreachable
+from probe.text import printable
+from probe.types import Codec, Failure, FailureKind, Limits, Scores, Variant
+
+
+class Http:
+    """The server at `url`.
+
+    description: what its GET answers, as JSON text, for use without a connection; by default it
+    is asked for at the first use. timeout: seconds until an answer begins, and as many until it
+    ends.
+
+    Raises UsageError for a URL that cannot be one; at first use Unreachable when nobody listens
+    there, ContractError when it is something else.
+    """
+
+    def __init__(self, url: str, description: str | None = None, *, timeout: float = 60.0) -> None:
+        self.url = checked_url(url)
+        self._timeout = timeout
+        self._text = description
+        self._description: Description | None = None
+        self._lock = Lock()
+
+    def __repr__(self) -> str:
+        return f"Http({self.url!r})"
+
+    @property
+    def identity(self) -> str:
+        return f"http {self.url} {self._described().identity}"
+
+    @property
+    def limits(self) -> Limits:
+        return self._described().limits
+
+    @property
+    def description(self) -> str:
+        """The server's description as JSON text, to be kept for use without a connection."""
+        self._described()
+        return self._text or ""
+
+    def score(self, variants: Sequence[Variant], codec: Codec) -> list[Scores | Failure]:
+        described = self._described()
+        images = [
+            {"id": str(i), "data": b64encode(variant.encode(codec)).decode("ascii")}
+            for i, variant in enumerate(variants)
+        ]
+        try:
+            reply = self._ask("POST", f"{self.url}/score", {"images": images})
+        except Lost as error:
+            return [Failure("lost", str(error), billed=True)] * len(variants)
+        if reply.status in (429, 502, 503, 504):
+            kind: FailureKind = "throttled" if reply.status == 429 else "unavailable"
+            said = f"{address(self.url)} answered {reply.status}: {reply.excerpt}"
+            return [Failure(kind, said, wait=reply.wait)] * len(variants)
+        self._check_status(reply)
+        try:
+            answer = read_answer(reply.body, described)
+        except ContractError as error:
+            if not reply.bounded:
+                said = f"{address(self.url)} broke off in the middle of its answer"
+                return [Failure("lost", said, billed=True)] * len(variants)
+            raise ContractError(f"{self.url}: {error}") from error
+        self._check_identity(answer, described)
+        missing = Failure("invalid", "no result with the id of this picture in the answer")
+        return [answer.results.get(image["id"], missing) for image in images]
+
+    def _described(self) -> Description:
+        with self._lock:
+            if self._description is None:
+                if self._text is None:
+                    reply = self._ask("GET", self.url)
+                    self._check_status(reply)
+                    self._text = reply.body.decode("utf-8", "replace")
+                try:
+                    self._description = read_description(self._text, address(self.url))
+                except ContractError as error:
+                    self._text = None
+                    raise ContractError(f"{self.url} speaks no probe contract: {error}") from error
+            return self._description
+
+    def _ask(self, method: str, url: str, json: object = None) -> Reply:
+        try:
+            return fetch(method, url, json=json, timeout=self._timeout)
+        except Unreachable as error:
+            raise Unreachable(f"{error}; is `probe serve` running there?") from error
+
+    def _check_status(self, reply: Reply) -> None:
+        status = reply.status
+        if status == 200:
+            return
+        if 300 <= status < 400:
+            target = printable(urljoin(self.url, reply.headers.get("Location", "")), 200)
+            raise BackendError(
+                f"{self.url} redirects to {target}; redirects are not followed, "
+                "give the new URL if you trust it"
+            )
+        if status in (404, 405):
+            raise BackendError(
+                f"no probe contract at {self.url} (status {status}); is the path right?"
+            )
+        raise BackendError(f"{self.url} answered {status}: {reply.excerpt}")
+
+    def _check_identity(self, answer: Answer, described: Description) -> None:
+        if answer.identity != described.identity:
+            raise ContractError(
+                f"the model behind {self.url} changed from {described.identity!r} to "
+                f"{answer.identity!r}; answers of two models are not mixed, start again"
+            )
