@@ -7,8 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from probe.backends.callable import from_callable
 from probe.errors import UsageError, nearest
 from probe.types import Backend
+
+__all__ = ["NAMES", "from_callable", "resolve"]
 
 Spec = str | os.PathLike[str] | Backend | Callable[..., Any]
 

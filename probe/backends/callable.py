@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
-from typing import Any
-
-from PIL import Image
+from typing import TYPE_CHECKING, Any
 
 from probe.errors import BackendError, ContractError, ProbeError, UsageError
 from probe.text import printable
 from probe.types import Codec, Failure, Limits, Scores, Variant
 
-Function = Callable[[list[Image.Image]], Sequence[Mapping[str, float]]]
+if TYPE_CHECKING:
+    from PIL import Image
+
+    Function = Callable[[list[Image.Image]], Sequence[Mapping[str, float]]]
 
 
 def from_callable(
@@ -115,6 +116,11 @@ class CallableBackend:
 
 def is_score(value: Any) -> bool:
     """Whether `value` is a finite real number (numpy's too) and no bool."""
-    if hasattr(value, "dtype") and getattr(value, "ndim", None) == 0:
+    if getattr(value, "shape", None) == ():
         value = value.item()
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False

@@ -1,0 +1,156 @@
+"""Scores that a person filled in: for a service without an API."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from io import StringIO
+from pathlib import Path
+from threading import Lock
+
+from probe.errors import UsageError
+from probe.text import printable
+from probe.types import (
+    WHOLE,
+    Codec,
+    Failure,
+    Identity,
+    Limits,
+    Perturbation,
+    Scores,
+    Variant,
+    Window,
+)
+
+KEY = ("kind", "x0", "y0", "x1", "y1")
+KINDS = ("identity", "full", "box", "window")
+DIGITS = 6
+MAX_BYTES = 64 * 2**20
+
+_Place = tuple[str, float, float, float, float]
+
+
+class ScoresFile:
+    """A CSV file with one row a variant, as `probe variants --write` writes it.
+
+    Columns `kind` (identity, full, box, window), `x0`, `y0`, `x1`, `y1` (fractions of the
+    picture, matched to six decimals), and one column a label; others whose name starts with
+    `file` are ignored. A variant without a row, or with an empty cell, is a failure of that
+    variant. Nothing is rendered. Read at the first use; raises UsageError with the line and
+    column for what cannot be read.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._lock = Lock()
+        self._table: _Table | None = None
+
+    def __repr__(self) -> str:
+        return f"ScoresFile({str(self.path)!r})"
+
+    @property
+    def identity(self) -> str:
+        return f"scores {self._read().digest}"
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(
+            batch=1024, formats=("pixels",), labels=self._read().labels, deterministic=True
+        )
+
+    def score(self, variants: Sequence[Variant], codec: Codec) -> list[Scores | Failure]:
+        table = self._read()
+        return [self._look_up(table, variant.perturbation) for variant in variants]
+
+    def _look_up(self, table: _Table, perturbation: Perturbation) -> Scores | Failure:
+        place = _place(perturbation)
+        row = table.rows.get(place)
+        if row is not None and len(row) == len(table.labels):
+            return Scores(row)
+        name = f"{place[0]} {' '.join(f'{edge:.6g}' for edge in place[1:])}"
+        return Failure("refused", f"no score in {self.path.name} for {name}")
+
+    def _read(self) -> _Table:
+        with self._lock:
+            if self._table is None:
+                self._table = _Table(self.path)
+            return self._table
+
+
+class _Table:
+    """The file's labels, and for each place the cells that were filled in."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            with path.open("rb") as file:
+                data = file.read(MAX_BYTES + 1)
+            text = data.decode("utf-8-sig")
+        except OSError as error:
+            raise UsageError(f"cannot read the scores {path}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{path} is not a CSV file in UTF-8") from error
+        if len(data) > MAX_BYTES:
+            raise UsageError(f"{path} is larger than {MAX_BYTES >> 20} MiB; no file of scores is")
+        self.digest = sha256(data).hexdigest()
+        self.rows: dict[_Place, dict[str, float]] = {}
+        try:
+            self._parse(path, csv.reader(StringIO(text, newline=""), strict=True))
+        except csv.Error as error:
+            raise UsageError(f"{path} is not a CSV file: {error}") from error
+
+    def _parse(self, path: Path, lines: csv._reader) -> None:  # type: ignore[name-defined]
+        header = [name.strip() for name in next(lines, [])]
+        missing = [name for name in KEY if name not in header]
+        self.labels = tuple(n for n in header if n and n not in KEY and not n.startswith("file"))
+        if missing or not self.labels or len(set(header)) != len(header):
+            raise UsageError(
+                f"{path} must start with a line of column names, each once: "
+                f"{', '.join(KEY)} and one column for each label"
+                + (f"; {', '.join(missing)} missing" if missing else "")
+            )
+        for cells in lines:
+            if any(cell.strip() for cell in cells):
+                row = dict(zip(header, (cell.strip() for cell in cells), strict=False))
+                self._add(f"{path} line {lines.line_num}", row)
+
+    def _add(self, where: str, row: Mapping[str, str]) -> None:
+        kind = row["kind"].lower()
+        if kind not in KINDS:
+            shown = printable(kind, 40)
+            raise UsageError(f"{where}, column kind: {shown!r} is none of {', '.join(KINDS)}")
+        edges: Sequence[float] = WHOLE
+        if kind in ("box", "window"):
+            edges = [_number(where, name, row.get(name, "")) for name in KEY[1:]]
+        place = _rounded(kind, *edges)
+        scores = {
+            label: _number(where, label, row[label]) for label in self.labels if row.get(label)
+        }
+        if self.rows.setdefault(place, scores) != scores:
+            raise UsageError(f"{where}: this {kind} has another score on an earlier line")
+
+
+def _place(perturbation: Perturbation) -> _Place:
+    if isinstance(perturbation, Identity):
+        return _rounded("full" if perturbation.full else "identity", *WHOLE)
+    kind = "window" if isinstance(perturbation, Window) else "box"
+    edges = (perturbation.x0, perturbation.y0, perturbation.x1, perturbation.y1)
+    return _rounded(kind, *edges)
+
+
+def _rounded(kind: str, *edges: float) -> _Place:
+    x0, y0, x1, y1 = (round(edge, DIGITS) + 0.0 for edge in edges)
+    return (kind, x0, y0, x1, y1)
+
+
+def _number(where: str, column: str, cell: str) -> float:
+    try:
+        number = float(cell)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        shown = printable(cell, 40)
+        raise UsageError(f"{where}, column {printable(column, 40)}: {shown!r} is not a number")
+    return number
