@@ -57,19 +57,14 @@ class Purse:
         self._tokens = RETRY_TOKENS
         self._lock = threading.Lock()
 
-    def room(self) -> int | None:
-        """How many more calls the cap allows; None without a cap."""
-        return None if self._max_calls is None else self._max_calls - self.calls
-
-    def spend(self, calls: int) -> None:
+    def take(self, calls: int) -> int:
+        """Take leave for one request of up to `calls` calls; returns how many the cap allows."""
         with self._lock:
-            if self._max_calls is not None and self.calls + calls > self._max_calls:
-                raise LimitReached(
-                    f"the cap of {self._max_calls} calls is reached; "
-                    "raise it and the same command goes on"
-                )
+            if self._max_calls is not None:
+                calls = min(calls, self._max_calls - self.calls)
             self.calls += calls
-            self.requests += 1
+            self.requests += calls > 0
+            return calls
 
     def refund(self, calls: int) -> None:
         """Give back calls that never left: no connection could be made."""
@@ -211,7 +206,15 @@ class Transport:
         ready = [i for i in indexes if self._fits(batch, i)]
         if not ready:
             return
-        self._purse.spend(len(ready))
+        allowed = self._purse.take(len(ready))
+        if allowed:
+            self._request(batch, ready[:allowed])
+        if allowed < len(ready):
+            raise LimitReached(
+                "the cap on calls or cost is reached; raise it and the same command goes on"
+            )
+
+    def _request(self, batch: _Batch, ready: Sequence[int]) -> None:
         for i in ready:
             batch.sent[i] += 1
         try:
