@@ -1,6 +1,22 @@
 """The local database of every answer ever paid for."""
 
 from probe.ledger.record import Question
+from probe.ledger.report import Health, Stats, export, stats, verify
 from probe.ledger.store import Ledger, default_path
+from probe.ledger.upkeep import Recovered, Removed, erase, prune, recover
 
-__all__ = ["Ledger", "Question", "default_path"]
+__all__ = [
+    "Health",
+    "Ledger",
+    "Question",
+    "Recovered",
+    "Removed",
+    "Stats",
+    "default_path",
+    "erase",
+    "export",
+    "prune",
+    "recover",
+    "stats",
+    "verify",
+]

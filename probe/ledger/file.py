@@ -29,9 +29,7 @@ def lock_of(path: Path) -> FileLock:
     A thread that holds it may take it again: the garbage collector may close a ledger anywhere.
     """
     name = path.with_name(path.name + ".lock")
-    return FileLock(
-        name, timeout=BUSY_SECONDS, mode=0o600, poll_interval=0.005, is_singleton=True
-    )
+    return FileLock(name, timeout=BUSY_SECONDS, mode=0o600, poll_interval=0.005, is_singleton=True)
 
 
 def connect(path: Path | None, mode: str = "rw") -> Connection:

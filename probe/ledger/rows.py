@@ -31,9 +31,9 @@ Labels = dict[bytes, tuple[str, ...]]
 """Label lists already read, by digest."""
 
 asked_about = and_(*(subjects.c[name] == bindparam(name) for name in FIELDS))
-_CONTENT = (answers.c.labels, answers.c.scores, answers.c.body, answers.c.host, answers.c.at)
+CONTENT = (answers.c.labels, answers.c.scores, answers.c.body, answers.c.host, answers.c.at)
 _FIND = (
-    select(answers.c.change, *_CONTENT, answers.c.checksum)
+    select(answers.c.change, *CONTENT, answers.c.checksum)
     .join_from(answers, subjects, answers.c.subject == subjects.c.id)
     .where(asked_about, answers.c.change.in_(bindparam("changes", expanding=True)))
 )

@@ -32,9 +32,11 @@ def spill(path: Path, records: Sequence[Record]) -> Path | None:
     return None
 
 
-def take_up(database: Database, path: Path) -> None:
+def take_up(database: Database) -> None:
     """Store what was spilled for this ledger and remove the files."""
-    for file in list(_waiting(path)):
+    if database.path is None or not database.path.exists():
+        return
+    for file in list(_waiting(database.path)):
         records = []
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
             with suppress(ValueError, KeyError, TypeError):

@@ -201,6 +201,5 @@ class Ledger:
 
     def _take_up(self) -> None:
         self._fresh = False
-        if self._database.path is not None:
-            with mapped(self._database.path):
-                take_up(self._database, self._database.path)
+        with mapped(self._database.path):
+            take_up(self._database)

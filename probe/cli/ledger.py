@@ -1,0 +1,204 @@
+"""`probe ledger`: look at, check, copy and clean the database of answers."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+location = click.option(
+    "--ledger",
+    "path",
+    type=click.Path(path_type=Path),
+    envvar="PROBE_LEDGER",
+    help="The ledger's file; default: $PROBE_LEDGER, else in the user's data folder.",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+sure = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+@click.group()
+def ledger() -> None:
+    """Look at, check, copy and clean the database of answers."""
+
+
+@ledger.command()
+@location
+@as_json
+def stats(path: Path | None, as_json: bool) -> None:
+    """Say what the ledger holds."""
+    from probe.ledger import stats
+    from probe.text import printable
+
+    path = _chosen(path)
+    found = stats(path)
+    if as_json:
+        hosts = {host or "": count for host, count in found.hosts.items()}
+        _print_json(
+            ledger=str(path),
+            version=found.schema,
+            answers=found.answers,
+            pictures=found.pictures,
+            outstanding=found.outstanding,
+            bytes=found.bytes,
+            backends=found.backends,
+            hosts=hosts,
+            first=found.first and found.first.isoformat(),
+            last=found.last and found.last.isoformat(),
+        )
+        return
+    click.echo(f"{printable(str(path))}: {found.bytes / 1e6:.1f} MB, schema {found.schema}")
+    click.echo(f"{found.answers} answers about {found.pictures} pictures")
+    if found.first and found.last:
+        click.echo(f"from {found.first:%Y-%m-%d %H:%M} to {found.last:%Y-%m-%d %H:%M} UTC")
+    if found.outstanding:
+        click.echo(f"{found.outstanding} sent and never answered, perhaps billed")
+    for backend, count in found.backends.items():
+        click.echo(f"{count:8} by {printable(backend, 160)}")
+    for host, count in found.hosts.items():
+        click.echo(f"{count:8} from {printable(host) if host else 'this machine'}")
+
+
+@ledger.command()
+@location
+@as_json
+def verify(path: Path | None, as_json: bool) -> None:
+    """Check the file and every row against its checksum; exit 7 when something is damaged."""
+    from probe.errors import LedgerError
+    from probe.ledger import verify
+    from probe.text import printable
+
+    path = _chosen(path)
+    health = verify(path)
+    if as_json:
+        _print_json(
+            ledger=str(path),
+            ok=health.ok,
+            answers=health.answers,
+            damaged=health.damaged,
+            bodies=health.bodies,
+            problems=list(health.problems),
+        )
+    else:
+        click.echo(
+            f"{health.answers} answers are good, {health.damaged} damaged, "
+            f"{health.bodies} bodies damaged"
+        )
+        for problem in health.problems:
+            click.echo(printable(problem), err=True)
+    if not health.ok:
+        raise LedgerError(
+            f"the ledger {path} is damaged: `probe ledger recover NEW` copies what is good"
+        )
+
+
+@ledger.command()
+@location
+@click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="A new file; default: stdout."
+)
+def export(path: Path | None, form: Any, output: Path | None) -> None:
+    """Write every answer as JSON lines (with raw bodies) or as CSV (a row a label)."""
+    from probe.errors import OutputError
+    from probe.ledger import export
+
+    path = _chosen(path)
+    if output is None or str(output) == "-":
+        stdout = click.get_text_stream("stdout", "utf-8", "backslashreplace")
+        written, lost = export(path, stdout, form)
+        stdout.flush()
+    else:
+        try:
+            with open(output, "x", encoding="utf-8", errors="backslashreplace", newline="") as file:
+                written, lost = export(path, file, form)
+        except OSError as error:
+            raise OutputError(
+                f"cannot write {output}: {error.strerror or error}; name a new file"
+            ) from error
+    click.echo(f"{written} answers exported, {lost} damaged ones left out", err=True)
+
+
+@ledger.command()
+@location
+@click.argument("new", type=click.Path(path_type=Path))
+def recover(path: Path | None, new: Path) -> None:
+    """Copy every good answer to the file NEW; the ledger itself is only read."""
+    from probe.ledger import recover
+
+    path = _chosen(path)
+    done = recover(path, new)
+    click.echo(f"{done.kept} answers copied, {done.lost} could not be read")
+    click.echo(f"next: mv {new} {path} (move the old one away first, with its -wal and -shm)")
+
+
+@ledger.command()
+@location
+@click.option("--older-than", "days", type=click.FloatRange(min=0), metavar="DAYS")
+@click.option("--backend", help="The identity that `stats` shows.")
+@sure
+def prune(path: Path | None, days: float | None, backend: str | None, yes: bool) -> None:
+    """Remove answers that are older than DAYS, by one backend, or both."""
+    from datetime import timedelta
+
+    from probe.ledger import prune
+
+    path = _chosen(path)
+    _ask(f"Remove answers from {path}? They were paid for.", yes)
+    older_than = None if days is None else timedelta(days=days)
+    _report(prune(path, older_than=older_than, backend=backend))
+
+
+@ledger.command()
+@location
+@click.option("--picture", metavar="IMG", help="A picture's file ('-' for stdin).")
+@click.option("--digest", help="A picture's digest, when its file is gone.")
+@click.option("--host", help="A service's host, as `stats` shows it.")
+@sure
+def erase(
+    path: Path | None, picture: str | None, digest: str | None, host: str | None, yes: bool
+) -> None:
+    """Remove all that is known of a picture or from a host, so that no byte of it is left.
+
+    Backups that older versions left beside the ledger are deleted, too.
+    """
+    from probe.errors import UsageError
+    from probe.ledger import erase
+
+    if sum(given is not None for given in (picture, digest, host)) != 1:
+        raise UsageError("give one of --picture IMG, --digest DIGEST, --host HOST")
+    path = _chosen(path)
+    if picture is not None:
+        from probe.image import open_image
+
+        digest = open_image(picture).digest
+    _ask(f"Erase {picture or digest or host} from {path}? The answers were paid for.", yes)
+    _report(erase(path, image=digest, host=host))
+
+
+def _chosen(path: Path | None) -> Path:
+    from probe.ledger import default_path
+
+    return path or default_path()
+
+
+def _ask(question: str, yes: bool) -> None:
+    from probe.errors import UsageError
+    from probe.text import printable
+
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("nobody is there to confirm this: add --yes")
+    click.confirm(printable(question), abort=True, err=True)
+
+
+def _report(removed: Any) -> None:
+    click.echo(f"{removed.answers} answers removed")
+
+
+def _print_json(**values: Any) -> None:
+    click.echo(json.dumps({"schema": 1, **values}))

@@ -1,0 +1,138 @@
+"""Taking answers out for good, and saving what is good of a damaged ledger."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, select, union
+from sqlalchemy.dialects.sqlite import insert
+
+from probe.errors import LedgerError, UsageError
+from probe.ledger import file, rows
+from probe.ledger.database import Database
+from probe.ledger.scan import scan
+from probe.ledger.schema import answers, blobs, intents, servers, subjects
+from probe.ledger.spill import take_up
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    answers: int
+    bodies: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """kept: answers in the new file. lost: those that are damaged or cannot be read."""
+
+    kept: int
+    lost: int
+
+
+def erase(path: Path, *, image: str | None = None, host: str | None = None) -> Removed:
+    """Remove all that is known of a picture (its digest) or from a host, for good.
+
+    The bytes are overwritten in the file and its -wal file, and backups made by migrations are
+    deleted. A body that answers about several pictures share stays until the last one goes.
+    """
+    if (image is None) == (host is None):
+        raise UsageError("say either which picture to erase or which host")
+    if host is not None:
+        removed = _remove(path, answers.c.host == host, intents.c.host == host, host)
+    else:
+        ids = select(subjects.c.id).where(subjects.c.image == image)
+        removed = _remove(path, answers.c.subject.in_(ids), intents.c.subject.in_(ids))
+    for backup in file.backups(path):
+        backup.unlink(missing_ok=True)
+    return removed
+
+
+def prune(
+    path: Path, *, older_than: timedelta | None = None, backend: str | None = None
+) -> Removed:
+    """Remove answers stored longer ago than this, of this backend's identity, or both."""
+    if older_than is None and backend is None:
+        raise UsageError("say which answers to remove: those older than some time, or a backend's")
+    which: list[ColumnElement[bool]] = []
+    if older_than is not None:
+        which.append(answers.c.at < (time.time() - older_than.total_seconds()) * 1000)
+    if backend is not None:
+        ids = select(subjects.c.id).where(subjects.c.backend == backend)
+        which.append(answers.c.subject.in_(ids))
+    return _remove(path, and_(*which))
+
+
+def recover(path: Path, new: Path) -> Recovered:
+    """Copy every good answer to a new ledger; the damaged one is only read.
+
+    An answer whose raw body is damaged is copied without it.
+    """
+    if new.exists():
+        raise UsageError(f"{new} exists already: name a new file to recover to")
+    source = Database(path, create=False, salvage=True)
+    target = Database(new)
+    kept = lost = 0
+    try:
+        records = scan(source, bodies=True)
+        while part := list(islice(records, 200)):
+            good = [record for record in part if record is not None]
+            with target.writing() as connection:
+                known, _ = rows.put(connection, good, {})
+            kept += len({record.question for record in good} - known.keys())
+            lost += len(part) - len(good)
+        _copy_servers(source, target)
+        return Recovered(kept, lost)
+    finally:
+        source.close()
+        target.close()
+
+
+def _remove(
+    path: Path,
+    which: ColumnElement[bool],
+    sent: ColumnElement[bool] | None = None,
+    host: str | None = None,
+) -> Removed:
+    """Delete answers, intents, a host's description and all that nothing refers to any more."""
+    database = Database(path, create=False)
+    try:
+        take_up(database)
+        with database.reading() as connection:
+            connection.exec_driver_sql("PRAGMA secure_delete = ON")
+        with database.writing() as connection:
+            count = connection.execute(delete(answers).where(which)).rowcount
+            if sent is not None:
+                connection.execute(delete(intents).where(sent))
+            for url in connection.execute(select(servers.c.url)).scalars().all():
+                if host in (urlsplit(url).netloc, urlsplit(url).hostname):
+                    connection.execute(delete(servers).where(servers.c.url == url))
+            bodies = _delete_orphans(connection)
+        database.compact()
+        return Removed(count, bodies)
+    finally:
+        database.close()
+
+
+def _delete_orphans(connection: Connection) -> int:
+    """Subjects and blobs that no row refers to; returns how many bodies and label lists."""
+    asked = union(select(answers.c.subject), select(intents.c.subject))
+    connection.execute(delete(subjects).where(subjects.c.id.not_in(asked)))
+    named = union(
+        select(answers.c.labels), select(answers.c.body).where(answers.c.body.is_not(None))
+    )
+    return connection.execute(delete(blobs).where(blobs.c.digest.not_in(named))).rowcount
+
+
+def _copy_servers(source: Database, target: Database) -> None:
+    with suppress(LedgerError):
+        with source.reading() as connection:
+            known = connection.execute(select(servers)).mappings().all()
+        with target.writing() as connection:
+            for row in known:
+                connection.execute(insert(servers).values(row).on_conflict_do_nothing())
