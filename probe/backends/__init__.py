@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from probe.backends.callable import from_callable
+from probe.backends.function import from_callable
 from probe.errors import UsageError, nearest
 from probe.types import Backend
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from probe.backends.callable import is_score
+from probe.backends.function import is_score
 from probe.errors import ContractError
 from probe.text import printable
 from probe.types import WHOLE, Failure, Limits, Price, Region, Scores
