@@ -7,6 +7,7 @@ ProbeError                        1  a bug of ours, when nothing more precise is
   ImageError                      6  a picture that cannot be used
   BackendError                    4  the service refused, or its answer cannot be used
     ContractError                 4  it answered, but not in the agreed form
+      ModelChanged                4  another model answers than at the start
     Unreachable                   4  no connection could be made
   LimitReached                    5  a cap on calls, cost or time; the same command goes on
   StorageError                    7  the disk
@@ -55,6 +56,10 @@ class BackendError(ProbeError):
 
 class ContractError(BackendError):
     pass
+
+
+class ModelChanged(ContractError):
+    """Ends a run: answers of two models are never mixed in one map."""
 
 
 class Unreachable(BackendError):

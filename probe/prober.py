@@ -59,6 +59,7 @@ class Prober:
         background: tuple[int, int, int] = (255, 255, 255),
     ) -> None:
         self.backend = resolve(backend)
+        self._url = backend if isinstance(backend, str) and "://" in backend else None
         self._fill = parse_fill(fill)
         self._side = side
         self._codec = codec
@@ -186,7 +187,20 @@ class Prober:
             picture = image
         else:
             picture = open_image(image, background=self._background)
+        self._know_the_server()
         return prepare(picture, self.backend.limits, self.backend.identity, wishes)
+
+    def _know_the_server(self) -> None:
+        """Keep what a server says of itself, so that `offline` needs no connection to it."""
+        if self._url is None:
+            return
+        from probe.backends.http import Http
+
+        remembered = self._ledger.recall(self._url)
+        if self._offline and remembered is not None:
+            self.backend = Http(self._url, remembered)
+        elif isinstance(self.backend, Http) and self.backend.description != remembered:
+            self._ledger.remember(self._url, self.backend.description)
 
     def _ledger_of(self, run: Run) -> Ledger:
         return self._memory if run.identity is None else self._ledger

@@ -15,7 +15,7 @@ from tenacity import RetryCallState, Retrying, retry_if_result, stop_when_event_
 from tenacity.nap import sleep_using_event
 from tenacity.wait import wait_base, wait_random_exponential
 
-from probe.errors import BackendError, ContractError, LimitReached, Unreachable
+from probe.errors import BackendError, ContractError, LimitReached, ModelChanged, Unreachable
 from probe.types import Backend, Codec, Failure, FailureKind, Scores, Variant
 
 ATTEMPTS: dict[FailureKind, int] = {
@@ -223,6 +223,8 @@ class Transport:
                 raise ContractError(
                     f"the backend returned {len(outcomes)} answers to {len(ready)} variants"
                 )
+        except ModelChanged:
+            raise
         except Unreachable as error:
             self._purse.refund(len(ready))
             batch.cause = error

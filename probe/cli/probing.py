@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from probe.cli.options import make_prober, method_options
+from probe.cli.options import make_prober
+from probe.cli.sheets import arguments, planned_tiles
 from probe.errors import ImageError, Interrupted, ProbeError, UsageError
 from probe.text import printable
 
 if TYPE_CHECKING:
-    from probe.prober import Plan, Prober
+    from probe.plan import Plan
+    from probe.prober import Prober
     from probe.result import Result
 
 MANY_CALLS = 500
@@ -45,43 +47,44 @@ def probe_pictures(images: Sequence[str], method: str, given: dict[str, Any]) ->
 
 
 def _probe(prober: Prober, image: str, method: str, given: dict[str, Any]) -> int:
-    from probe.cli.progress import progress
     from probe.image import open_image
-    from probe.show import read_settings
+    from probe.show import read_settings, save_sheet, sheet_of
 
     picture = open_image(image)
-    arguments: dict[str, Any] = {
-        "image": picture,
-        "label": given["label"],
-        "method": method,
-        "budget": given["budget"],
-        "seed": given["seed"],
-        **method_options(method, given),
-    }
-    plan = prober.plan(**arguments)
+    wanted = arguments(picture, method, given)
+    plan = prober.plan(**wanted)
     folder = Path(given["out"] or _folder(image, method))
     if given["dry_run"]:
-        return _announce(plan, folder, given)
+        sheet = folder / "plan.png"
+        save_sheet(sheet_of([("what would be sent", planned_tiles(plan))]), sheet)
+        announce(plan, given, sheet)
+        return 0
     before = read_settings(folder)
     if before is not None and before != plan.digest and not given["force"]:
         raise UsageError(
             f"{printable(str(folder))} holds the results of another run: "
             "choose another --out, or --force to write over it"
         )
-    _consent(plan, given)
-    result: Result | None = None
     try:
-        with progress(given["quiet"], plan.answers) as show:
-            for result in prober.stream(**arguments):
-                show(result)
+        result = ask(prober, plan, wanted, given)
     except (ProbeError, Interrupted) as error:
         if error.partial is not None:
             _report(error.partial, folder, image, given, code=error.exit_code)
         raise
-    assert result is not None
     code = HOLES if result.failures else 0
     _report(result, folder, image, given, code)
     return code
+
+
+def ask(prober: Prober, plan: Plan, wanted: dict[str, Any], given: dict[str, Any]) -> Result:
+    """Run it, after consent, with progress on stderr."""
+    from probe.cli.progress import progress
+
+    _consent(plan, given)
+    with progress(given["quiet"], plan.answers) as show:
+        for result in prober.stream(**wanted):
+            show(result)
+    return result
 
 
 def _readable(image: str) -> None:
@@ -110,15 +113,13 @@ def describe(plan: Plan) -> str:
         parts.append(f"about {_bytes(plan.bytes)} to {plan.host}")
     if plan.cost is not None:
         parts.append(f"{plan.cost:.4g} {plan.currency}")
-    parts.append(f"about {plan.seconds:.0f} s at {plan.pace}" if plan.calls else "no time")
+    if plan.calls:
+        parts.append(f"about {max(1, round(plan.seconds))} s")
     return " · ".join(parts)
 
 
-def _announce(plan: Plan, folder: Path, given: dict[str, Any]) -> int:
-    """The dry run: the plan in words, and the sheet of what would be sent."""
-    from probe.show import save_sheet, sheet_of
-
-    sheet = save_sheet(sheet_of([("what would be sent", plan.tiles())]), folder / "plan.png")
+def announce(plan: Plan, given: dict[str, Any], sheet: Path | None = None) -> None:
+    """The dry run in words, or as an object."""
     if given["as_json"]:
         about = {
             "schema": 1,
@@ -131,19 +132,18 @@ def _announce(plan: Plan, folder: Path, given: dict[str, Any]) -> int:
             "currency": plan.currency,
             "host": plan.host,
             "seconds": plan.seconds,
-            "files": [str(sheet)],
+            "files": [str(sheet)] if sheet else [],
         }
         click.echo(json.dumps(about))
-    else:
-        click.echo(describe(plan))
+        return
+    click.echo(describe(plan))
+    if sheet:
         click.echo(f"sheet {printable(str(sheet))}")
-    return 0
 
 
 def _consent(plan: Plan, given: dict[str, Any]) -> None:
     """Nothing dear, and nothing to another machine, without a word."""
-    away = plan.host is not None and not plan.loopback
-    if away and not given["quiet"]:
+    if plan.host is not None and not _loopback(plan.host) and not given["quiet"]:
         click.echo(describe(plan), err=True)
     if plan.calls <= MANY_CALLS or plan.cost is None or given["yes"]:
         return
@@ -185,7 +185,7 @@ def _record(result: Result, files: list[str], code: int) -> dict[str, Any]:
         "label": result.label,
         "reference": dict(result.reference),
         "noise": result.noise,
-        "strongest": None if strongest is None else result.row(strongest),
+        "strongest": None if strongest is None else result.describe(strongest),
         "calls": result.calls,
         "answers": len(result.answers),
         "requests": result.requests,
@@ -207,12 +207,17 @@ def _finding(result: Result) -> str:
     strongest = result.strongest
     if strongest is None:
         return sentence
-    row = result.row(strongest)
+    row = result.describe(strongest)
     x0, y0, x1, y1 = row["box"]
     where = f"{x0},{y0}-{x1},{y1} ({row['area']:.0%} of the picture)"
     if row["kind"] == "window":
         return f"{sentence} The window {where} scores {row['score']:.2f} by itself."
     return f"{sentence} Covering the box {where} brings it to {row['score']:.2f}."
+
+
+def _loopback(host: str) -> bool:
+    name = host.rsplit(":", 1)[0].strip("[]")
+    return name in ("localhost", "::1") or name.startswith("127.")
 
 
 def _bytes(size: int) -> str:

@@ -1,0 +1,9 @@
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_ledger(tmp_path, monkeypatch):
+    """No test reads or writes the user's ledger."""
+    monkeypatch.setenv("PROBE_LEDGER", str(tmp_path / "default-ledger.db"))
