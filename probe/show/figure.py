@@ -1,0 +1,155 @@
+"""Figures of one map: an axes to put anywhere, and a finished picture for files and notebooks.
+
+matplotlib is imported when something is drawn, and pyplot never, so no window and no global
+state is touched. Labels come from services: nothing in them is read as mathematics.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from probe.result import Heatmap
+from probe.show.paint import Scale, blanks, paint
+from probe.show.words import scale_label, title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.patches import Patch
+
+DOTS = 100  # pixels an inch, of everything drawn here
+PANEL = 520
+THINNEST = 40
+MARGIN = 24
+NARROWEST = 560
+PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}
+
+
+def plot(heatmap: Heatmap, ax: Axes | None = None) -> Axes:
+    """Draw the map over its picture, with its scale, into `ax` or a new figure.
+
+    The title says the label, the reference and the calls; hatched parts are named in a legend.
+    Without a picture (a map loaded from a file) the map alone is drawn.
+    """
+    if ax is None:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        width, height = heatmap.canvas.size
+        tall = min(max(6.4 * height / width + 1.2, 2.6), 6.0)
+        figure = Figure(figsize=(6.4, tall), layout="constrained")
+        FigureCanvasAgg(figure)
+        ax = figure.add_subplot()
+    width, height = heatmap.canvas.size
+    needle = max(width, height) > 12 * min(width, height)
+    shown = _panel(heatmap, _fitted(heatmap.canvas.size, 2 * PANEL, PANEL if needle else 1))
+    ax.imshow(
+        np.asarray(shown),
+        extent=(0, width, height, 0),
+        origin="upper",
+        aspect="auto" if needle else "equal",
+        interpolation="nearest" if shown.width >= width else "antialiased",
+    )
+    place = "bottom" if not needle and width > 1.1 * height else "right"
+    colorbar = ax.figure.colorbar(_mappable(Scale.of(heatmap)), ax=ax, location=place)
+    colorbar.set_label(scale_label(heatmap), size="small", **PLAIN)
+    hatched = _hatched(heatmap)
+    if hatched:
+        ax.legend(
+            handles=hatched,
+            loc="lower center",
+            bbox_to_anchor=(0.5, 1),
+            frameon=False,
+            fontsize="small",
+        )
+    ax.set_title(title(heatmap), fontsize="medium", pad=26 if hatched else None, **PLAIN)
+    return ax
+
+
+def figure(heatmap: Heatmap) -> Image.Image:
+    """A finished picture, RGB: the image, the map over it, the scale in units, one line of words.
+
+    About 1,100 pixels wide at most. Panels stand side by side, or above each other for wide
+    pictures; tiny pictures are enlarged, and needle-shaped ones are stretched to be seen.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    size = _fitted(heatmap.canvas.size, PANEL, THINNEST)
+    panels = [_panel(heatmap, size)]
+    if heatmap.image is not None:
+        panels.insert(0, _resized(heatmap.image, size))
+    beside = size[0] <= 1.5 * size[1]
+    columns = len(panels) if beside else 1
+    rows = len(panels) // columns
+    across = columns * size[0] + (columns - 1) * MARGIN
+    down = rows * size[1] + (rows - 1) * MARGIN
+    width = max(across, NARROWEST) + 2 * MARGIN
+    hatched = _hatched(heatmap)
+    head, foot = 44, 84 + (26 if hatched else 0)
+    height = head + down + foot
+
+    drawing = Figure(figsize=(width / DOTS, height / DOTS), dpi=DOTS, facecolor="white")
+    canvas = FigureCanvasAgg(drawing)
+    drawing.text(0.5, 1 - 22 / height, title(heatmap), ha="center", va="center", size=11, **PLAIN)
+    left = (width - across) // 2
+    for number, panel in enumerate(panels):
+        x = left + (number % columns) * (size[0] + MARGIN)
+        y = head + (number // columns) * (size[1] + MARGIN)
+        drawing.figimage(np.asarray(panel), x, height - y - size[1], origin="upper")
+    long = min(width - 2 * MARGIN, max(NARROWEST - 80, size[0]))
+    bar = drawing.add_axes(
+        ((width - long) / 2 / width, (foot - 30) / height, long / width, 12 / height)
+    )
+    colorbar = drawing.colorbar(_mappable(Scale.of(heatmap)), cax=bar, orientation="horizontal")
+    colorbar.set_label(scale_label(heatmap), size=9, **PLAIN)
+    colorbar.ax.tick_params(labelsize=8)
+    colorbar.outline.set_visible(False)
+    if hatched:
+        drawing.legend(handles=hatched, loc="lower center", frameon=False, fontsize=9)
+    buffer = BytesIO()
+    canvas.print_png(  # type: ignore[no-untyped-call]
+        buffer, metadata={"Software": None}, pil_kwargs={"compress_level": 1}
+    )
+    return Image.open(buffer).convert("RGB")
+
+
+def _fitted(size: tuple[int, int], longest: int, thinnest: int) -> tuple[int, int]:
+    """The size at which a picture is shown: its longest side `longest`, none below `thinnest`."""
+    width, height = size
+    factor = longest / max(width, height)
+    return max(thinnest, round(width * factor)), max(thinnest, round(height * factor))
+
+
+def _resized(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    smaller = size[0] <= picture.width and size[1] <= picture.height
+    return picture.resize(size, Image.Resampling.LANCZOS if smaller else Image.Resampling.NEAREST)
+
+
+def _panel(heatmap: Heatmap, size: tuple[int, int]) -> Image.Image:
+    picture = None if heatmap.image is None else _resized(heatmap.image, size)
+    return paint(heatmap, picture, size)
+
+
+def _mappable(scale: Scale) -> Any:
+    """The colours as they look over light paper, for a colour bar."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap, Normalize
+
+    table = scale.table.astype(float) / 255
+    rgb, alpha = table[:, :3], table[:, 3:]
+    colours = ListedColormap(rgb * alpha + (1 - alpha))
+    return ScalarMappable(Normalize(scale.low, scale.high), colours)
+
+
+def _hatched(heatmap: Heatmap) -> list[Patch]:
+    """The legend's entry for the parts without a value, if there are any."""
+    from matplotlib.patches import Patch
+
+    words = ", ".join(blanks(heatmap))
+    return [Patch(facecolor="#eeeeee", edgecolor="#666666", hatch="////", label=words)][
+        : bool(words)
+    ]

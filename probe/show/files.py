@@ -1,0 +1,180 @@
+"""The files of a run: each is written whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from secrets import token_hex
+from typing import IO, Any
+
+import numpy as np
+from PIL import Image
+
+from probe.errors import OutputError
+from probe.result import Answer, Result
+from probe.show.figure import figure
+from probe.text import printable
+from probe.types import Box, Failure, Identity, Window
+
+SCHEMA = 1
+FIXED = ("index", "kind", "x0", "y0", "x1", "y1", "source", "failure")
+
+
+def save_run(result: Result, folder: Path) -> list[Path]:
+    """Write what a run found into `folder`, made if need be; returns the files' paths.
+
+    overlay.png  the figure of the asked label; left out, with a note in run.json, without a
+                 picture or any value to draw.
+    map.npy      its values, float32 (H, W). map.npz: the whole map, for `Heatmap.load`.
+    scores.csv   one row an answer, one column a label; empty where there is no score.
+    run.json     everything needed to repeat the run, and what it cost.
+
+    Raises OutputError (what was there before stays) when the disk refuses.
+    """
+    heatmap = result.heatmap()
+    notes = [*result.notes]
+    written = []
+    known = bool(np.isfinite(heatmap.planes.values).any())
+    if result.image is not None and known:
+        written.append(save_sheet(figure(heatmap), folder / "overlay.png"))
+    else:
+        why = "the map is empty" if result.image is not None else "the picture is not at hand"
+        notes.append(f"No overlay.png: {why}.")
+    written.append(_write(folder / "map.npy", lambda file: np.save(file, heatmap.values)))
+    written.append(_write(folder / "map.npz", lambda file: heatmap.save(file.name)))
+    written.append(_write(folder / "scores.csv", lambda file: file.write(_table(result))))
+    record = json.dumps(_record(result, notes), indent=1, allow_nan=False, default=str)
+    written.append(_write(folder / "run.json", lambda file: file.write(f"{record}\n".encode())))
+    return written
+
+
+def save_sheet(image: Image.Image, path: Path) -> Path:
+    """Write a drawn picture as PNG; raises OutputError."""
+    return _write(path, lambda file: image.save(file, "PNG"))
+
+
+def read_settings(folder: Path) -> str | None:
+    """The digest of the plan whose results lie in `folder`; None where there are none.
+
+    A run.json that cannot be read counts as another run's: "".
+    """
+    try:
+        record = json.loads((folder / "run.json").read_text("utf-8"))
+        return str(record["settings"]["plan"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ""
+
+
+def _write(path: Path, fill: Callable[[IO[bytes]], Any]) -> Path:
+    """Fill a new file beside `path` and put it in its place, or leave nothing behind."""
+    part = path.with_name(f".{path.name}.{token_hex(4)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(part, "xb") as file:
+            fill(file)
+        os.replace(part, path)
+    except (OSError, OutputError) as error:
+        cause = error.__cause__ if isinstance(error, OutputError) else error
+        reason = getattr(cause, "strerror", None) or cause
+        raise OutputError(f"cannot write {printable(str(path), 300)}: {reason}") from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+    return path
+
+
+def _table(result: Result) -> bytes:
+    """scores.csv: numbers with a dot and every digit, text that no spreadsheet will run."""
+    labels = list(dict.fromkeys(label for answer in result.answers for label in _labels(answer)))
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([*FIXED, *map(_heading, labels)])
+    for index, answer in enumerate(result.answers):
+        scores = {} if isinstance(answer.outcome, Failure) else answer.outcome
+        cells = [repr(scores[label]) if label in scores else "" for label in labels]
+        writer.writerow([index, *_about(answer), *cells])
+    return buffer.getvalue().encode()
+
+
+def _labels(answer: Answer) -> list[str]:
+    return [] if isinstance(answer.outcome, Failure) else list(answer.outcome)
+
+
+def _about(answer: Answer) -> list[str]:
+    change, outcome = answer.perturbation, answer.outcome
+    edges = [""] * 4
+    if isinstance(change, Identity):
+        kind = "full size" if change.full else "repeat" if change.repeat else "identity"
+    else:
+        kind = {Box: "box", Window: "window"}[type(change)]
+        edges = [repr(float(edge)) for edge in (change.x0, change.y0, change.x1, change.y1)]
+    failure = ""
+    if isinstance(outcome, Failure):
+        failure = f"{outcome.kind}: {printable(outcome.message, 300)}"
+    return [kind, *edges, answer.source, _inert(failure)]
+
+
+def _heading(label: str) -> str:
+    return _inert(f"{label} (label)" if label in FIXED else printable(label))
+
+
+def _inert(text: str) -> str:
+    """Text that a spreadsheet would take for a formula, with an apostrophe before it."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def _record(result: Result, notes: list[str]) -> dict[str, Any]:
+    settings = dict(result.settings)
+    if isinstance(settings.get("picture"), str):
+        settings["picture"] = os.path.basename(settings["picture"])
+    canvas = result.canvas
+    return {
+        "schema": SCHEMA,
+        "settings": settings,
+        "backend": result.backend,
+        "canvas": {
+            "size": canvas.size,
+            "send": canvas.send,
+            "grid": canvas.grid,
+            "seen": canvas.seen,
+        },
+        "label": result.label,
+        "reference": dict(result.reference),
+        "noise": result.noise,
+        "complete": result.complete,
+        "answers": len(result.answers),
+        "calls": result.calls,
+        "requests": result.requests,
+        "cost": result.cost,
+        "currency": result.currency,
+        "seconds": result.seconds,
+        "failures": [
+            {"index": index, "kind": answer.outcome.kind, "message": answer.outcome.message}
+            for index, answer in enumerate(result.answers)
+            if isinstance(answer.outcome, Failure)
+        ],
+        "notes": notes,
+        "versions": {
+            name: _version(distribution)
+            for name, distribution in (
+                ("probe", "image-api-probe"),
+                ("pillow", "pillow"),
+                ("numpy", "numpy"),
+            )
+        },
+    }
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,142 @@
+"""A map as colours over its picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageEnhance
+
+from probe.errors import UsageError
+from probe.image import open_image
+from probe.result import Heatmap
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
+
+PAPER = (245, 245, 245)
+HATCH = (70, 70, 70)
+LEVELS = 256
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """How values become colours: from `low` to `high`; opacity grows with what is said.
+
+    Evidence is drawn from blue (against the label) to red (for it), symmetric about zero;
+    scores from the lowest (clear) to the highest (yellow).
+    """
+
+    low: float
+    high: float
+    kind: str
+
+    @classmethod
+    def of(cls, heatmap: Heatmap) -> Scale:
+        values = heatmap.planes.values
+        known = values[np.isfinite(values)]
+        if heatmap.kind == "evidence":
+            limit = float(np.abs(known).max()) if known.size else 0.0
+            limit = limit or 1.0
+            return cls(-limit, limit, heatmap.kind)
+        low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+        return cls(low, high if high > low else low + 1.0, heatmap.kind)
+
+    @property
+    def colours(self) -> Colormap:
+        from matplotlib import colormaps
+
+        return colormaps["RdBu_r" if self.kind == "evidence" else "viridis"]
+
+    @cached_property
+    def table(self) -> NDArray[np.uint8]:
+        """(256, 4): colour and opacity of each level from `low` to `high`."""
+        place = np.linspace(0, 1, LEVELS)
+        rgb = self.colours(place)[:, :3]
+        strength = np.abs(2 * place - 1) if self.kind == "evidence" else place
+        alpha = 0.75 * strength**0.6
+        table: NDArray[np.uint8] = np.rint(np.column_stack([rgb, alpha]) * 255).astype(np.uint8)
+        return table
+
+    def levels(self, values: NDArray[Any]) -> NDArray[np.uint8]:
+        """The row of `table` of each value; 0 where it is NaN."""
+        place = (np.nan_to_num(values, nan=self.low) - self.low) / (self.high - self.low)
+        levels: NDArray[np.uint8] = np.rint(np.clip(place, 0, 1) * (LEVELS - 1)).astype(np.uint8)
+        return levels
+
+
+def overlay(heatmap: Heatmap, image: Any = None) -> Image.Image:
+    """The map over the picture, RGB, of the picture's size.
+
+    Evidence for the label is red, against it blue, on one symmetric scale; the stronger, the
+    less of the picture shows through. What nothing covered, or the model does not see, is
+    hatched and has no colour.
+
+    image: anything `open_image` takes; needed only for a map that was loaded from a file.
+    Raises UsageError without a picture, or with one of another size.
+    """
+    picture = heatmap.image if image is None else open_image(image).image
+    if picture is None:
+        raise UsageError("this map was loaded without its picture: pass it, overlay(image)")
+    if picture.size != heatmap.canvas.size:
+        width, height = heatmap.canvas.size
+        raise UsageError(
+            f"the map is of a picture of {width} x {height} pixels, "
+            f"not of {picture.width} x {picture.height}"
+        )
+    return paint(heatmap, picture)
+
+
+def paint(
+    heatmap: Heatmap, picture: Image.Image | None, size: tuple[int, int] = (1, 1)
+) -> Image.Image:
+    """The map over `picture` at the picture's own size, or over paper of `size`."""
+    scale = Scale.of(heatmap)
+    base = Image.new("RGB", size, PAPER) if picture is None else faded(picture)
+    values = heatmap.planes.values
+    rgba = scale.table[scale.levels(values)]
+    blank = np.isnan(values)
+    rgba[blank] = (*PAPER, 90)
+    layer = Image.fromarray(rgba).resize(base.size, Image.Resampling.NEAREST)
+    base.paste(layer.convert("RGB"), mask=layer.getchannel("A"))
+    if blank.any():
+        where = Image.fromarray(blank).resize(base.size, Image.Resampling.NEAREST)
+        lines = Image.fromarray(hatch(base.size) & np.asarray(where))
+        base.paste(HATCH, mask=lines.convert("L").point(lambda level: level * 160 // 255))
+    return base
+
+
+def faded(picture: Image.Image) -> Image.Image:
+    """The picture nearly grey and light, so that colours over it can be read."""
+    grey = ImageEnhance.Color(picture).enhance(0.15)
+    return Image.blend(grey, Image.new("RGB", picture.size, "white"), 0.45)
+
+
+def hatch(size: tuple[int, int]) -> Mask:
+    """(H, W), True on diagonal lines whose distance suits the picture."""
+    width, height = size
+    period = max(4, min(24, max(size) // 40))
+    rows = np.arange(height, dtype=np.int32)[:, None]
+    columns = np.arange(width, dtype=np.int32)
+    return (rows + columns) % period < max(1, period // 6)
+
+
+def blanks(heatmap: Heatmap) -> list[str]:
+    """What the hatched parts of the map are, in words; empty without any."""
+    values = heatmap.planes.values
+    height, width = values.shape
+    x0, y0, x1, y1 = heatmap.canvas.seen
+    x, y = (np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height
+    seen = ((y0 <= y) & (y <= y1))[:, None] & ((x0 <= x) & (x <= x1))
+    blank = np.isnan(values)
+    names = []
+    if (blank & ~seen).any():
+        names.append("not seen by the model")
+    if (blank & seen).any():
+        names.append("not covered" if heatmap.kind == "evidence" else "in no window")
+    return names

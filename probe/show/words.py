@@ -1,0 +1,61 @@
+"""The words on figures: what a map is of, safe to draw whatever a service called its labels."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from probe.result import Heatmap
+from probe.text import printable
+
+LABEL = 28
+
+
+@cache
+def _glyphs() -> frozenset[int]:
+    """The characters that the figures' font can draw."""
+    from matplotlib.font_manager import get_font
+
+    return frozenset(get_font(font_path()).get_charmap())
+
+
+@cache
+def font_path() -> str:
+    """DejaVu Sans, which comes with matplotlib."""
+    from matplotlib import get_data_path
+
+    return f"{get_data_path()}/fonts/ttf/DejaVuSans.ttf"
+
+
+def drawable(text: str, limit: int = 200) -> str:
+    """`printable`, with characters that the font lacks spelled out too, cut to `limit`."""
+    spelled = "".join(
+        character
+        if ord(character) in _glyphs()
+        else character.encode("unicode_escape").decode("ascii")
+        for character in printable(text[: limit + 1])
+    )
+    return spelled if len(spelled) <= limit else f"{spelled[: limit - 1]}…"
+
+
+def number(value: float) -> str:
+    """Three significant digits, never a minus zero."""
+    return f"{value + 0.0:.3g}"
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def title(heatmap: Heatmap) -> str:
+    """Label, reference and what it cost, in one line."""
+    label = drawable(heatmap.label, LABEL)
+    cost = f"{count(heatmap.answers, 'answer')}, {count(heatmap.calls, 'call')}"
+    return f"{label} {number(heatmap.reference)} for the whole picture · {cost}"
+
+
+def scale_label(heatmap: Heatmap) -> str:
+    """What the colours measure, with the unit."""
+    label, unit = drawable(heatmap.label, LABEL), drawable(heatmap.unit, 20)
+    if heatmap.kind == "score":
+        return f"mean {unit} of {label}, windows sent alone"
+    return f"drop of {label} when covered ({unit}): red speaks for it, blue against"
