@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -104,21 +105,20 @@ def verify(path: Path | None, as_json: bool) -> None:
 def export(path: Path | None, form: Any, output: Path | None) -> None:
     """Write every answer as JSON lines (with raw bodies) or as CSV (a row a label)."""
     from probe.errors import OutputError
-    from probe.ledger import export
+    from probe.ledger import export as write
 
     path = _chosen(path)
     if output is None or str(output) == "-":
-        stdout = click.get_text_stream("stdout", "utf-8", "backslashreplace")
-        written, lost = export(path, stdout, form)
-        stdout.flush()
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+        written, lost = write(path, sys.stdout, form)
     else:
         try:
             with open(output, "x", encoding="utf-8", errors="backslashreplace", newline="") as file:
-                written, lost = export(path, file, form)
+                written, lost = write(path, file, form)
         except OSError as error:
-            raise OutputError(
-                f"cannot write {output}: {error.strerror or error}; name a new file"
-            ) from error
+            reason = error.strerror or error
+            raise OutputError(f"cannot write {output}: {reason}; name a new file") from error
     click.echo(f"{written} answers exported, {lost} damaged ones left out", err=True)
 
 

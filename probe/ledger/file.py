@@ -28,7 +28,7 @@ def lock_of(path: Path) -> FileLock:
 
     A thread that holds it may take it again: the garbage collector may close a ledger anywhere.
     """
-    name = path.with_name(path.name + ".lock")
+    name = path.with_name(path.name + "-lock")
     return FileLock(name, timeout=BUSY_SECONDS, mode=0o600, poll_interval=0.005, is_singleton=True)
 
 
@@ -61,6 +61,7 @@ def make(path: Path, migrations: Sequence[Migration]) -> None:
     with lock_of(path):
         if path.exists():
             return
+        _look_for_log(path)
         create_private(draft)
         connection = connect(draft)
         try:
@@ -70,6 +71,16 @@ def make(path: Path, migrations: Sequence[Migration]) -> None:
         finally:
             connection.close()
         draft.rename(path)
+
+
+def _look_for_log(path: Path) -> None:
+    """SQLite would play the log of a ledger that was moved away into the new one."""
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists() and log.stat().st_size:
+        raise LedgerError(
+            f"the ledger {path} is gone, but its log {log.name} with the last answers is there: "
+            f"bring them together again, or move the log away to start afresh"
+        )
 
 
 def create_private(path: Path) -> None:

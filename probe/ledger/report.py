@@ -118,7 +118,8 @@ def export(path: Path, file: TextIO, form: Literal["jsonl", "csv"] = "jsonl") ->
                 yield record
 
     try:
-        written = (_write_lines if form == "jsonl" else _write_table)(records(), file)
+        write = _write_lines if form == "jsonl" else _write_table
+        written = write(records(), file)
         return written, lost
     finally:
         database.close()

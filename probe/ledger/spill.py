@@ -34,8 +34,10 @@ def spill(path: Path, records: Sequence[Record]) -> Path | None:
 
 def take_up(database: Database) -> None:
     """Store what was spilled for this ledger and remove the files."""
-    if database.path is None or not database.path.exists():
+    if database.path is None:
         return
+    with database.reading():
+        pass
     for file in list(_waiting(database.path)):
         records = []
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
