@@ -8,12 +8,12 @@ box that matters says more about its pixels than a large one.
 from __future__ import annotations
 
 from math import ceil, exp, floor, log
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from probe.perturb.geometry import pixels
+from probe.perturb.geometry import Pixels, pixels
 from probe.result import Heatmap, Planes
 from probe.types import Canvas, Identity, Perturbation, Scores
 
@@ -23,9 +23,9 @@ Sums = NDArray[np.float64]
 class CoveringMean:
     """map(p) = sum w v [p in region] / sum w [p in region], kept as 2-D difference arrays.
 
-    An answer costs O(1), a snapshot O(HW), the memory does not depend on the number of answers,
-    and their order changes the sums by rounding only. The first Identity is the reference; its
-    repeats, the full-size picture and answers without the label are left out.
+    An answer costs O(1), a snapshot at most O(HW), the memory does not depend on the number of
+    answers, and their order changes the sums by rounding only. The first Identity is the
+    reference; its repeats, the full-size picture and answers without the label are left out.
 
     kind: `evidence` (covers): v = reference - score, positive where covering lowers the score.
         `score` (windows): v = score.
@@ -56,9 +56,12 @@ class CoveringMean:
         self._reference: float | None = None
         self._answers = 0
         self._log_weights = 0.0
-        # per pixel the sums of w, w d, w d^2 and w^2, where d = reference - score
-        self._sums: Sums = np.zeros((4, height + 1, width + 1))
-        self._count = np.zeros((height + 1, width + 1), np.int32)
+        # differences of the sums of 1, w, w d, w d^2 and w^2, where d = reference - score
+        self._sums = np.zeros((height + 1, width + 1, 5))
+        # rows and columns where a region may begin or end: between them the map is constant
+        self._rows, self._columns = np.zeros(height + 1, bool), np.zeros(width + 1, bool)
+        x0, y0, x1, y1 = _seen(canvas)
+        self._rows[[0, y0, y1]] = self._columns[[0, x0, x1]] = True
 
     def update(self, perturbation: Perturbation, scores: Scores) -> None:
         if self.label not in scores:
@@ -75,10 +78,10 @@ class CoveringMean:
         area = (x1 - x0) * (y1 - y0) / (width * height)
         w = area**-0.5 if self.weight == "area" else 1.0
         drop = self._reference - score
-        step = np.array([w, w * drop, w * drop * drop, w * w])
-        for x, y, sign in ((x0, y0, 1), (x1, y0, -1), (x0, y1, -1), (x1, y1, 1)):
-            self._sums[:, y, x] += sign * step
-            self._count[y, x] += sign
+        step = np.array([1, w, w * drop, w * drop * drop, w * w])
+        self._sums[[y0, y1], [x0, x1]] += step
+        self._sums[[y0, y1], [x1, x0]] -= step
+        self._rows[[y0, y1]] = self._columns[[x0, x1]] = True
         self._answers += 1
         self._log_weights += log(w)
 
@@ -86,8 +89,10 @@ class CoveringMean:
         """The map so far; raises ValueError before the reference."""
         if self._reference is None:
             raise ValueError("no map before the reference's answer")
-        total, drops, squares, weights2 = (_integrate(plane) for plane in self._sums)
-        coverage = _integrate(self._count)
+        rows, columns = np.flatnonzero(self._rows[:-1]), np.flatnonzero(self._columns[:-1])
+        differences = self._sums[rows[:, None], columns]
+        sums = differences.cumsum(0).cumsum(1)
+        coverage, total, drops, squares, weights2 = np.moveaxis(sums, 2, 0)
         with np.errstate(divide="ignore", invalid="ignore"):
             mean = np.where(coverage > 0, drops / total, np.nan)
             variance = np.maximum(squares / total - mean * mean, 0)
@@ -97,8 +102,16 @@ class CoveringMean:
         mean_score = self._reference - mean
         values = mean * shrinkage if self.kind == "evidence" else mean_score
         if self.kind == "evidence":
+            x0, y0, x1, y1 = _seen(self.canvas)
+            seen = (y0 <= rows[:, None]) & (rows[:, None] < y1) & (x0 <= columns) & (columns < x1)
             for plane in (values, stderr, mean_score):
-                plane[~self._seen()] = np.nan
+                plane[~seen] = np.nan
+
+        def enlarge(cells: NDArray[Any], dtype: type[Any]) -> NDArray[Any]:
+            width, height = self.canvas.send
+            tall = np.repeat(cells.astype(dtype), np.diff(rows, append=height), axis=0)
+            return np.repeat(tall, np.diff(columns, append=width), axis=1)
+
         return Heatmap(
             label=self.label,
             unit="score",
@@ -107,10 +120,10 @@ class CoveringMean:
             kind=self.kind,
             answers=self._answers,
             planes=Planes(
-                values=values.astype(np.float32),
-                stderr=(stderr * shrinkage).astype(np.float32),
-                mean_score=mean_score.astype(np.float32),
-                coverage=coverage.astype(np.int32),
+                values=enlarge(values, np.float32),
+                stderr=enlarge(stderr * shrinkage, np.float32),
+                mean_score=enlarge(mean_score, np.float32),
+                coverage=enlarge(coverage, np.int32),
             ),
         )
 
@@ -120,15 +133,10 @@ class CoveringMean:
         prior = exp(self._log_weights / self._answers)
         return total / (total + prior)
 
-    def _seen(self) -> NDArray[np.bool_]:
-        """Pixels that at least touch what the model looks at."""
-        width, height = self.canvas.send
-        x0, y0, x1, y1 = self.canvas.seen
-        seen = np.zeros((height, width), bool)
-        rows = slice(floor(y0 * height + 1e-9), ceil(y1 * height - 1e-9))
-        seen[rows, floor(x0 * width + 1e-9) : ceil(x1 * width - 1e-9)] = True
-        return seen
 
-
-def _integrate(differences: NDArray[np.generic]) -> Sums:
-    return np.cumsum(np.cumsum(differences, axis=0), axis=1)[:-1, :-1]
+def _seen(canvas: Canvas) -> Pixels:
+    """Pixels that at least touch what the model looks at: x0, y0, x1, y1."""
+    width, height = canvas.send
+    x0, y0, x1, y1 = canvas.seen
+    left, top = floor(x0 * width + 1e-9), floor(y0 * height + 1e-9)
+    return left, top, ceil(x1 * width - 1e-9), ceil(y1 * height - 1e-9)
