@@ -8,7 +8,7 @@ from PIL import Image, ImageChops
 
 from probe.image import encode, scale
 from probe.perturb.fills import Colour, Fill
-from probe.perturb.geometry import pixels
+from probe.perturb.geometry import Pixels, pixels
 from probe.types import Canvas, Codec, Identity, Perturbation, Variant, Window
 
 RENDER_VERSION = 1
@@ -60,7 +60,8 @@ class Renderer:
         return covered
 
     def changes(self, perturbation: Perturbation) -> bool:
-        """Does it differ from the picture as sent? Looks only at the covered region.
+        """Does it differ from the picture as sent? Looks at the covered
+        region only, at its first row first.
 
         An Identity changes nothing, except at full size where the picture is sent smaller.
         """
@@ -69,6 +70,10 @@ class Renderer:
         region = pixels(perturbation, self.canvas)
         if isinstance(perturbation, Window):
             return region != (0, 0, *self.canvas.send)
+        x0, y0, x1, _ = region
+        return self._differs((x0, y0, x1, y0 + 1)) or self._differs(region)
+
+    def _differs(self, region: Pixels) -> bool:
         part, patch = self.base.crop(region), self.layer
         if isinstance(patch, tuple):
             return part.getextrema() != tuple((level, level) for level in patch)
