@@ -165,9 +165,7 @@ class Loop:
 
     def _submit(self, batch: Sequence[int]) -> None:
         if self.host is not None:
-            questions = [self.question(self._asked[i]) for i in batch]
-            self.unknown += self.ledger.outstanding(questions)
-            self.ledger.intend(questions, self.host)
+            self.unknown += self.ledger.outstanding([self.question(self._asked[i]) for i in batch])
         variants = [self.renderer.variant(self._asked[i]) for i in batch]
         self.transport.submit(batch, variants)
         self._flying += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from probe.notes import findings
 from probe.perturb import parse_fill
 from probe.plan import Plan, Run, Wishes, choose_label, prepare
 from probe.result import Answer, Heatmap, Result
-from probe.types import Backend, Codec, Identity, Limits, Scores
+from probe.types import Backend, Codec, Identity, Limits, Scores, Variant
 
 Source = Any
 """A path, bytes, a file object, a PIL image, a numpy array, '-' for stdin, or a Picture."""
@@ -121,7 +121,7 @@ class Prober:
         run = self._prepare(image, label, method, budget, seed, options)
         ledger = self._ledger_of(run)
         purse = Purse(self._call_cap(run.limits))
-        transport = Transport(self.backend, run.codec, purse)
+        transport = Transport(self.backend, run.codec, purse, _intent(run, ledger))
         loop = Loop(run.order, run.renderer, run.question, ledger, transport, run.limits.host)
         snapshot = partial(_snapshot, run, loop, purse, started)
         try:
@@ -212,6 +212,15 @@ class Prober:
             raise UsageError("a cap on cost needs a price, and this backend states none")
         affordable = int(self._max_cost / limits.price.per_call + 1e-9)
         return affordable if self._max_calls is None else min(affordable, self._max_calls)
+
+
+def _intent(run: Run, ledger: Ledger) -> Callable[[Sequence[Variant]], None]:
+    """Note what is about to be sent to a host, so that a crash leaves a trace of it."""
+    if run.limits.host is None:
+        return lambda variants: None
+    return lambda variants: ledger.intend(
+        [run.question(variant.perturbation) for variant in variants], run.limits.host
+    )
 
 
 def _snapshot(

@@ -12,10 +12,10 @@ import pytest
 import probe
 
 ROOT = Path(probe.__file__).parent
-ROOMS = (
-    "errors text types convert image result notes perturb estimate methods ledger api backends "
-    "signals loop plan prober show mock testing cli"
-).split()
+ROOMS = """
+errors text types convert image result notes perturb estimate methods ledger api backends signals
+loop plan prober show mock testing cli
+""".split()  # noqa: SIM905
 WORLDS = {
     "requests": {"api"},
     "urllib3": {"api"},

@@ -48,8 +48,8 @@ class Scripted:
         return outcomes
 
 
-def deliver(backend, items=4, purse=None, codec=Codec("png")) -> Delivery:
-    transport = Transport(backend, codec, purse or Purse(), AWAKE)
+def deliver(backend, items=4, purse=None) -> Delivery:
+    transport = Transport(backend, Codec("png"), purse or Purse(), sleep=AWAKE)
     named = [i if isinstance(i, Item) else Item(i) for i in range(items)]
     transport.submit(range(len(named)), named)
     delivery = transport.done.get(timeout=20)
@@ -186,7 +186,9 @@ def test_after_stop_nothing_more_is_sent_and_a_sleeping_retry_gives_up():
 
 def test_no_thread_is_left_after_close():
     before = threading.active_count()
-    transport = Transport(Scripted(lambda n, b: GOOD, concurrency=3), Codec("png"), Purse(), AWAKE)
+    transport = Transport(
+        Scripted(lambda n, b: GOOD, concurrency=3), Codec("png"), Purse(), sleep=AWAKE
+    )
     for tag in range(5):
         transport.submit([tag], [Item(tag)])
     for _ in range(5):

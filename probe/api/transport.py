@@ -7,7 +7,7 @@ handed back, also when the run has to stop in the middle of a batch.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 
@@ -112,9 +112,10 @@ class _Batch:
 
 
 class Transport:
-    """Worker threads that score batches on `backend`; `submit` them, `next` answers arrive.
+    """Worker threads that score batches on `backend`: `submit` them, take them from `done`.
 
-    The threads are daemons: a second Ctrl-C leaves at once.
+    before_send is called in the worker with the variants of every request that goes out. The
+    threads are daemons: a second Ctrl-C leaves at once.
     """
 
     def __init__(
@@ -122,12 +123,14 @@ class Transport:
         backend: Backend,
         codec: Codec,
         purse: Purse,
+        before_send: Callable[[Sequence[Variant]], None] = lambda variants: None,
         sleep: threading.Event | None = None,
     ) -> None:
         self._backend = backend
         self._codec = codec
         self._limits = backend.limits
         self._purse = purse
+        self._before_send = before_send
         self._stopped = threading.Event()
         self._nap = sleep_using_event(sleep or self._stopped)
         self._jobs: SimpleQueue[tuple[Sequence[int], Sequence[Variant]] | None] = SimpleQueue()
@@ -196,9 +199,7 @@ class Transport:
         failures = [f for i in batch.waiting if isinstance(f := batch.outcomes[i], Failure)]
         for failure in failures:
             if failure.wait is not None and failure.wait > LONGEST_WAIT:
-                raise LimitReached(
-                    f"the service asks to wait {failure.wait:.0f} s; the same command goes on then"
-                )
+                raise LimitReached(f"the service asks to wait {failure.wait:.0f} s")
         return failures
 
     def _send(self, batch: _Batch, indexes: Sequence[int]) -> None:
@@ -210,15 +211,15 @@ class Transport:
         if allowed:
             self._request(batch, ready[:allowed])
         if allowed < len(ready):
-            raise LimitReached(
-                "the cap on calls or cost is reached; raise it and the same command goes on"
-            )
+            raise LimitReached("the cap on calls or cost is reached; raise it to go on")
 
     def _request(self, batch: _Batch, ready: Sequence[int]) -> None:
+        variants = [batch.variants[i] for i in ready]
+        self._before_send(variants)
         for i in ready:
             batch.sent[i] += 1
         try:
-            outcomes = self._backend.score([batch.variants[i] for i in ready], self._codec)
+            outcomes = self._backend.score(variants, self._codec)
             if len(outcomes) != len(ready):
                 raise ContractError(
                     f"the backend returned {len(outcomes)} answers to {len(ready)} variants"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -12,7 +13,7 @@ from typing import Any
 import click
 
 from probe import __version__
-from probe.errors import Interrupted, ProbeError, nearest
+from probe.errors import Interrupted, LimitReached, ProbeError, nearest
 
 COMMANDS = {
     "occlude": "probe.cli.occlude",
@@ -71,10 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = 2
     except click.ClickException as error:
         code = _report(given, error, error.format_message(), error.exit_code, _usage(error))
-    except (ProbeError, Interrupted) as error:
-        code = _report(given, error, str(error), error.exit_code)
+    except ProbeError as error:
+        code = _report(given, error, str(error), error.exit_code, _again(given, error))
     except (click.Abort, KeyboardInterrupt) as error:
-        code = _report(given, error, "interrupted", 130)
+        cause = error.__cause__ or error  # click turns a KeyboardInterrupt into an Abort
+        code = getattr(cause, "exit_code", 130)
+        code = _report(given, cause, str(cause) or "interrupted", code, _again(given, cause))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
@@ -89,6 +92,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _usage(error: click.ClickException) -> str:
     context = getattr(error, "ctx", None)
     return f" (see `{context.command_path} --help`)" if context else ""
+
+
+def _again(given: Sequence[str], error: BaseException) -> str:
+    """How to go on after a stop that lost nothing."""
+    if not isinstance(error, (LimitReached, Interrupted)):
+        return ""
+    return f"; to go on: {shlex.join(['probe', *given])}"
 
 
 def _report(

@@ -1,0 +1,187 @@
+"""Killed, interrupted, or two at once: nothing that was received is lost or asked again."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from probe import Prober
+from probe.ledger import Ledger
+from probe.mock import serve
+from probe.perturb import canonical
+from probe.testing.planted import Planted, planted_picture
+from probe.types import Canvas, Codec, Limits
+
+BATCH = 4
+CHILD = """
+import os, sys
+import numpy as np
+from probe import Prober
+from probe.perturb import canonical
+from probe.testing.planted import Planted, planted_picture
+from probe.types import Canvas, Limits
+
+canvas = Canvas((96, 64), (96, 64))
+
+class Logged(Planted):
+    def score(self, variants, codec):
+        outcomes = super().score(variants, codec)
+        lines = [f"asked {canonical(v.perturbation, canvas)}" for v in variants]
+        os.write(1, ("\\n".join(lines) + "\\n").encode())
+        return outcomes
+
+limits = Limits(batch=4, concurrency=int(sys.argv[2]), formats=("pixels",),
+                question="nsfw", deterministic=True)
+result = Prober(Logged(limits=limits), ledger=sys.argv[1]).probe(planted_picture(), budget=64)
+os.write(1, f"done {result.calls}\\n".encode())
+"""
+
+
+def child(ledger, concurrency=1) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(ledger), str(concurrency)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def uninterrupted():
+    return Prober(Planted(), ledger=Ledger(None)).probe(planted_picture(), budget=64).heatmap()
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "deaths"), [(1, [1]), (1, [7, 30]), (3, [13, 5, 21]), (3, [50])]
+)
+def test_killed_at_any_point_the_same_command_goes_on(tmp_path, concurrency, deaths):
+    ledger, asked = tmp_path / "ledger.db", Counter()
+    for lines in deaths:
+        process = child(ledger, concurrency)
+        for _ in range(lines):
+            asked[process.stdout.readline()] += 1
+        process.kill()
+        rest, errors = process.communicate()
+        assert "Traceback" not in errors
+        asked.update(line + "\n" for line in rest.splitlines() if line.startswith("asked"))
+    process = child(ledger, concurrency)
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    asked.update(line + "\n" for line in output.splitlines() if line.startswith("asked"))
+    assert len(asked) == 64
+    twice = sum(asked.values()) - 64
+    assert twice <= len(deaths) * BATCH * (concurrency + 1)
+    known = Prober(Planted(), ledger=ledger, offline=True).heatmap(planted_picture(), budget=64)
+    fresh = uninterrupted()
+    np.testing.assert_array_equal(known.values, fresh.values)
+    np.testing.assert_array_equal(known.stderr, fresh.stderr)
+    with Ledger(ledger) as opened:
+        assert opened.damaged == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 143)])
+def test_a_signal_ends_the_command_with_its_code_and_a_partial_map(tmp_path, number, code):
+    class Signalling(Planted):
+        """Tells the client to stop in the middle of its run."""
+
+        process: subprocess.Popen[str]
+
+        def score(self, variants, codec):
+            outcomes = super().score(variants, codec)
+            if self.asked == 1 + 8 * 2:
+                self.process.send_signal(getattr(signal, number))
+            return outcomes
+
+    backend = Signalling()
+    picture = tmp_path / "planted.png"
+    planted_picture().save(picture)
+    with serve(backend) as server:
+        command = [sys.executable, "-m", "probe", "occlude", str(picture), "--api", server.url]
+        command += ["--codec", "png", "--ledger", str(tmp_path / "l.db")]
+        command += ["--out", str(tmp_path / "out")]
+        backend.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        _, errors = backend.process.communicate()
+        assert backend.process.returncode == code
+        assert f"stopped by {number}" in errors
+        assert "Traceback" not in errors
+        assert backend.asked < 64
+        assert (tmp_path / "out" / "overlay.png").exists()
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert server.calls == backend.asked == 64
+
+
+def test_killed_while_a_server_answers_only_what_was_in_flight_is_asked_again(tmp_path):
+    class Killing(Planted):
+        process: subprocess.Popen[str] | None = None
+
+        def score(self, variants, codec):
+            outcomes = super().score(variants, codec)
+            if self.process is not None and self.asked > 30:
+                self.process.kill()
+                self.process.wait()
+                self.process = None
+            return outcomes
+
+    backend = Killing()
+    picture = tmp_path / "planted.png"
+    planted_picture().save(picture)
+    with serve(backend) as server:
+        command = [sys.executable, "-m", "probe", "occlude", str(picture), "--api", server.url]
+        command += ["--codec", "png", "--ledger", str(tmp_path / "l.db")]
+        command += ["--out", str(tmp_path / "out")]
+        backend.process = subprocess.Popen(command, stderr=subprocess.PIPE)
+        backend.process.communicate()
+        before = backend.asked
+        done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0
+    twice = backend.asked - 64
+    assert 0 < twice <= 2 * 8
+    assert before < 64
+    assert f"{twice} variants were in flight" in done.stderr
+    saved = np.load(tmp_path / "out" / "map.npy")
+    np.testing.assert_array_equal(saved, uninterrupted().values)
+
+
+def test_two_processes_at_once_agree(tmp_path):
+    ledger = tmp_path / "ledger.db"
+    both = [child(ledger, 2), child(ledger, 2)]
+    for process in both:
+        output, errors = process.communicate()
+        assert process.returncode == 0, errors
+        assert "done" in output
+    known = Prober(Planted(), ledger=ledger, offline=True).heatmap(planted_picture(), budget=64)
+    np.testing.assert_array_equal(known.values, uninterrupted().values)
+
+
+def test_over_http_as_png_the_map_is_the_same_as_in_process(tmp_path):
+    with serve(Planted()) as server:
+        prober = Prober(server.url, codec=Codec("png"), ledger=tmp_path / "l.db")
+        result = prober.probe(planted_picture(), budget=64)
+        assert server.calls == result.calls == 64
+        assert server.requests == result.requests
+    np.testing.assert_array_equal(result.heatmap().values, uninterrupted().values)
+    np.testing.assert_array_equal(result.heatmap().mean_score, uninterrupted().mean_score)
+
+
+def test_offline_needs_no_server(tmp_path):
+    with serve(Planted()) as server:
+        url = server.url
+        before = Prober(url, ledger=tmp_path / "l.db").heatmap(planted_picture(), budget=20)
+    after = Prober(url, ledger=tmp_path / "l.db", offline=True).heatmap(
+        planted_picture(), budget=20
+    )
+    np.testing.assert_array_equal(before.values, after.values)
+    assert after.calls == 0
+
+
+def test_the_canonical_name_is_what_the_child_logs():
+    canvas = Canvas((96, 64), (96, 64))
+    limits = Limits(batch=64, formats=("pixels",), question="nsfw", deterministic=True)
+    result = Prober(Planted(limits=limits), ledger=Ledger(None)).probe(planted_picture())
+    names = {canonical(answer.perturbation, canvas) for answer in result.answers}
+    assert len(names) == 64
