@@ -191,9 +191,13 @@ def _ask(question: str, yes: bool) -> None:
 
     if yes:
         return
-    if not sys.stdin.isatty():
+    if not _somebody_there():
         raise UsageError("nobody is there to confirm this: add --yes")
     click.confirm(printable(question), abort=True, err=True)
+
+
+def _somebody_there() -> bool:
+    return sys.stdin.isatty()
 
 
 def _report(removed: Any) -> None:
