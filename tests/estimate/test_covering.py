@@ -1,3 +1,4 @@
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -208,3 +209,32 @@ def test_the_map_has_the_size_of_the_picture_as_given():
     assert heat.values.shape == heat.stderr.shape == heat.coverage.shape == (400, 1000)
     assert heat.values[0, 499] == pytest.approx(0.5)
     assert np.isnan(heat.values[0, 500])
+
+
+def test_the_memory_does_not_grow_with_the_answers():
+    canvas = Canvas((200, 200), (200, 200))
+    estimator = CoveringMean(canvas, "x", shrink=True, weight="area")
+    estimator.update(Identity(), Scores({"x": 0.8}))
+    rng = np.random.default_rng(0)
+
+    def tell(n):
+        for x, y, score in rng.random((n, 3)):
+            estimator.update(Box(x - 0.2, y - 0.2, x, y), Scores({"x": score}))
+
+    tell(100)
+    tracemalloc.start()
+    try:
+        tell(2000)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 50_000
+
+
+def test_the_same_answers_fifty_times_over_give_the_same_map():
+    canvas = Canvas((64, 64), (64, 64), 8)
+    rows = [(Box(i / 9, 0, i / 9 + 0.2, 0.7), Scores({"x": i / 9})) for i in range(9)]
+    one = covering(canvas, rows)
+    many = covering(canvas, rows * 50)
+    np.testing.assert_allclose(one.values, many.values, atol=1e-6)
+    assert (many.coverage == 50 * one.coverage).all()

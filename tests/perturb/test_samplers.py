@@ -43,6 +43,11 @@ def test_multiscale_gives_the_budget_and_no_box_twice():
         assert len(plan) == len(set(names(plan, SQUARE))) == 500
 
 
+def test_another_seed_is_another_plan():
+    plans = [set(names(all_of(multiscale(SQUARE, 63, seed)), SQUARE)) for seed in range(4)]
+    assert len(set.union(*plans)) > 240
+
+
 def test_a_larger_budget_goes_on_where_a_smaller_one_ended():
     small = all_of(multiscale(SQUARE, 63, 3))
     assert all_of(multiscale(SQUARE, 255, 3))[:63] == small
