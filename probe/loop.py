@@ -67,6 +67,7 @@ class Loop:
     _early: dict[int, Answer] = field(default_factory=dict)
     _next: int = 0
     _flying: int = 0
+    _ready: bool = False
     _stop: BaseException | None = None
     _cause: BackendError | None = None
     _sampler: Sampler | None = None
@@ -164,6 +165,9 @@ class Loop:
         return missing
 
     def _submit(self, batch: Sequence[int]) -> None:
+        if not self._ready:
+            self.ledger.check_writable()
+            self._ready = True
         if self.host is not None:
             self.unknown += self.ledger.outstanding([self.question(self._asked[i]) for i in batch])
         variants = [self.renderer.variant(self._asked[i]) for i in batch]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,7 +55,7 @@ def _probe(prober: Prober, image: str, method: str, given: dict[str, Any]) -> in
     picture = open_image(image)
     wanted = arguments(picture, method, given)
     plan = prober.plan(**wanted)
-    folder = Path(given["out"] or _folder(image, method))
+    folder = Path(given["out"] or folder_of(image, method))
     if given["dry_run"]:
         sheet = folder / "plan.png"
         save_sheet(sheet_of([("what would be sent", planned_tiles(plan))]), sheet)
@@ -99,8 +101,8 @@ def _readable(image: str) -> None:
         raise UsageError(f"cannot open the picture {printable(image, 300)}: {reason}") from error
 
 
-def _folder(image: str, method: str) -> str:
-    stem = "stdin" if image == "-" else Path(image).stem
+def folder_of(image: str, method: str) -> str:
+    stem = "stdin" if image == "-" else os.fsdecode(os.fsencode(Path(image).stem)[:200])
     return f"{stem}.probe" if method == "multiscale" else f"{stem}.{method}.probe"
 
 
@@ -171,8 +173,8 @@ def _report(result: Result, folder: Path, image: str, given: dict[str, Any], cod
         err=stream,
     )
     if code in (0, HOLES):
-        method = result.settings["method"]
-        click.echo(f"next: probe variants {image} --method {method}", err=stream)
+        method, shown = result.settings["method"], printable(shlex.quote(image))
+        click.echo(f"next: probe variants {shown} --method {method}", err=stream)
 
 
 def _record(result: Result, files: list[str], code: int) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def draw(
     picture: Picture, image: str, methods: Sequence[str], given: dict[str, Any]
 ) -> tuple[list[Path], int]:
     """One sheet with a section a method; returns the file and the exit code."""
-    from probe.cli.probing import HOLES, announce, ask
+    from probe.cli.probing import HOLES, announce, ask, folder_of
     from probe.show import save_sheet, sheet_of
 
     prober, sections, code = make_prober(given), [], 0
@@ -75,8 +75,7 @@ def draw(
             tiles = scored_tiles(plan, result)
             title = f"{method}: what was sent, with its score of {printable(result.label, 60)}"
         sections.append((title, tiles))
-    stem = "stdin" if image == "-" else Path(image).stem
-    path = Path(given["out"] or f"{stem}.probe") / "variants.png"
+    path = Path(given["out"] or folder_of(image, "multiscale")) / "variants.png"
     save_sheet(sheet_of(sections), path)
     if not given["quiet"] and not given["as_json"]:
         click.echo(f"sheet {printable(str(path))}")

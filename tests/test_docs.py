@@ -1,0 +1,114 @@
+"""Every command and every Python block of the README runs as it stands there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+INSTALLS = [line for line in README.splitlines() if line.startswith("pip install")]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+COMMANDS = [
+    line.split("&&")[-1].strip()
+    for block in blocks("sh")
+    for line in block.splitlines()
+    if "pytest" not in line
+]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with the examples, and an environment with a ledger of its own."""
+    folder = tmp_path_factory.mktemp("readme")
+    shutil.copytree(ROOT / "examples", folder / "examples")
+    scripts = str(Path(sys.executable).parent)
+    environment = os.environ | {
+        "PROBE_LEDGER": str(folder / "ledger.db"),
+        "PATH": scripts + os.pathsep + os.environ["PATH"],
+    }
+    return folder, environment
+
+
+@pytest.mark.slow
+def test_every_command_of_the_readme_runs_in_its_order(place):
+    folder, environment = place
+    servers = []
+    try:
+        for command in COMMANDS:
+            if command.startswith("probe serve"):
+                server = subprocess.Popen(
+                    command.split(), cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+                )
+                servers.append(server)
+                assert "serving" in server.stdout.readline()
+                continue
+            done = subprocess.run(
+                command, shell=True, cwd=folder, env=environment, capture_output=True, text=True
+            )
+            assert done.returncode == 0, f"{command}\n{done.stderr}"
+    finally:
+        for server in servers:
+            server.terminate()
+            server.wait()
+            server.stdout.close()
+    assert len(COMMANDS) >= 10
+    for run in ("retina.probe", "retina.grid.probe", "retina.windows.probe", "served.probe"):
+        with Image.open(folder / run / "overlay.png") as drawn:
+            assert drawn.width > 400
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", blocks("python"))
+def test_every_python_block_runs(place, code):
+    folder, environment = place
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "examples").glob("*.py")))
+def test_every_example_runs(place, name):
+    folder, environment = place
+    done = subprocess.run(
+        [sys.executable, f"examples/{name}"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (folder / done.stdout.split()[-1]).exists()
+
+
+def test_the_two_set_up_commands_are_what_ci_runs():
+    script = (ROOT / ".ci" / "run").read_text("utf-8")
+    assert len(INSTALLS) == 2
+    for command in INSTALLS:
+        assert f'"{command}"' in script
+
+
+def test_every_command_is_in_the_readme():
+    from probe.cli import COMMANDS as NAMES
+
+    for name in NAMES:
+        assert f"probe {name}" in README
+
+
+def test_every_link_of_the_readme_leads_somewhere():
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
