@@ -28,7 +28,7 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N", "I")
-_PROFILE_SPACES = {"RGB": "RGB ", "RGBA": "RGB ", "L": "GRAY", "LA": "GRAY", "CMYK": "CMYK"}
+_KNOWN = ("RGB", "RGBA", "L", "LA", "CMYK")
 
 
 def plain(image: Image.Image) -> Image.Image:
@@ -76,7 +76,7 @@ def to_rgb(image: Image.Image, background: Colour, notes: list[str]) -> Image.Im
         image = image.convert("LA")
     if image.mode == "RGBa" or (image.mode in ("L", "RGB") and image.has_transparency_data):
         image = image.convert("RGBA")
-    if image.mode not in _PROFILE_SPACES:
+    if image.mode not in _KNOWN:
         raise ImageError(f"pixels of mode {image.mode} are not supported: save it as RGB")
     if image.mode in ("L", "LA"):
         notes.append("Grey levels were turned into RGB.")
@@ -163,8 +163,6 @@ def _to_srgb(image: Image.Image, profile: Any, notes: list[str]) -> Image.Image:
     try:
         embedded = ImageCms.ImageCmsProfile(BytesIO(profile))
         name = printable(ImageCms.getProfileDescription(embedded).strip(), 60) or "unnamed"
-        if embedded.profile.xcolor_space != _PROFILE_SPACES[image.mode]:
-            raise ValueError("the profile is for other pixels")
         if "srgb" in name.lower():
             return image
         converted = _through(image, embedded)

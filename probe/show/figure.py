@@ -126,7 +126,8 @@ def _fitted(size: tuple[int, int], longest: int, thinnest: int) -> tuple[int, in
 
 def _resized(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     smaller = size[0] <= picture.width and size[1] <= picture.height
-    return picture.resize(size, Image.Resampling.LANCZOS if smaller else Image.Resampling.NEAREST)
+    way = Image.Resampling.LANCZOS if smaller else Image.Resampling.NEAREST
+    return picture.resize(size, way, reducing_gap=3 if smaller else None)
 
 
 def _panel(heatmap: Heatmap, size: tuple[int, int]) -> Image.Image:

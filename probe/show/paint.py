@@ -121,9 +121,9 @@ def hatch(size: tuple[int, int]) -> Mask:
     """(H, W), True on diagonal lines whose distance suits the picture."""
     width, height = size
     period = max(4, min(24, max(size) // 40))
-    rows = np.arange(height, dtype=np.int32)[:, None]
-    columns = np.arange(width, dtype=np.int32)
-    return (rows + columns) % period < max(1, period // 6)
+    band = np.arange(period)[:, None] + np.arange(width)
+    lines: Mask = band % period < max(1, period // 6)
+    return lines[np.arange(height) % period]
 
 
 def blanks(heatmap: Heatmap) -> list[str]:
