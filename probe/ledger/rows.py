@@ -28,7 +28,7 @@ from probe.types import Scores
 _PART = 500
 
 Labels = dict[bytes, tuple[str, ...]]
-"""Label lists already read, by digest."""
+"""Label lists already read, by digest; never many, however many differ."""
 
 asked_about = and_(*(subjects.c[name] == bindparam(name) for name in FIELDS))
 CONTENT = (answers.c.labels, answers.c.scores, answers.c.body, answers.c.host, answers.c.at)
@@ -47,6 +47,7 @@ _FORGET = delete(intents).where(
     intents.c.subject == _SUBJECT.scalar_subquery(),
     intents.c.change.in_(bindparam("changes", expanding=True)),
 )
+_LABELS = select(blobs).where(blobs.c.digest.in_(bindparam("names", expanding=True)))
 _KEEP = insert(blobs)
 _KEEP = _KEEP.on_conflict_do_update(
     index_elements=["digest"],
@@ -78,8 +79,9 @@ def find(
     found, damaged = {}, set()
     for asked, part in _parts(questions):
         rows = connection.execute(_FIND, {**named(asked), "changes": list(part)}).all()
+        read_labels(connection, (row.labels for row in rows), labels)
         for change, *content, check in rows:
-            scores = read(connection, asked, change, content, check, labels)
+            scores = read(asked, change, content, check, labels)
             if scores is None:
                 damaged.add(part[change])
             else:
@@ -88,26 +90,30 @@ def find(
 
 
 def read(
-    connection: Connection,
-    asked: Subject,
-    change: str,
-    content: Sequence[Any],
-    check: bytes,
-    labels: Labels,
+    asked: Subject, change: str, content: Sequence[Any], check: bytes, labels: Labels
 ) -> Scores | None:
-    """The scores of a row, None when it is not what was written."""
+    """The scores of a row, None when it is not what was written or its labels are not known."""
     try:
         if checksum(asked, change, *content) != check:
             return None
         name, scores = content[:2]
-        if name not in labels:
-            content_of_blob = load(connection, name)
-            if content_of_blob is None:
-                return None
-            labels[name] = unpack_labels(content_of_blob)
         return Scores(dict(zip(labels[name], unpack_values(scores), strict=True)))
-    except (TypeError, ValueError):
+    except (KeyError, TypeError, ValueError):
         return None
+
+
+def read_labels(connection: Connection, names: Iterable[bytes], labels: Labels) -> None:
+    """Make sure that these label lists are among `labels`, where they are undamaged."""
+    needed = set(names)
+    if needed <= labels.keys():
+        return
+    if len(labels) > _PART:
+        labels.clear()
+    missing = list(needed - labels.keys())
+    for name, data in connection.execute(_LABELS, {"names": missing}):
+        content = unpack_blob(name, data)
+        if content is not None:
+            labels[name] = unpack_labels(content)
 
 
 def load(connection: Connection, name: bytes) -> bytes | None:

@@ -44,6 +44,7 @@ def _range(
         with database.reading() as connection:
             statement = _ROWS.where(answers.c.seq > start, answers.c.seq <= end)
             found = connection.execute(statement.order_by(answers.c.seq)).all()
+            rows.read_labels(connection, (row.labels for row in found), labels)
             records = [_record(connection, row, bodies, labels) for row in found]
     except LedgerError:
         middle = (start + end) // 2
@@ -60,9 +61,7 @@ def _range(
 
 def _record(connection: Any, row: Any, bodies: bool, labels: rows.Labels) -> Record | None:
     _, *asked, name, values, body, host, at, check, change = row
-    scores = rows.read(
-        connection, tuple(asked), change, (name, values, body, host, at), check, labels
-    )
+    scores = rows.read(tuple(asked), change, (name, values, body, host, at), check, labels)
     if scores is None:
         return None
     if bodies and body is not None:

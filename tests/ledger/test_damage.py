@@ -6,6 +6,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -89,18 +91,47 @@ def test_a_read_only_ledger_answers_and_refuses_before_the_first_call(path, ask,
     assert stats(path).answers == 20
 
 
-def test_a_folder_that_this_user_may_not_write_to(tmp_path, ask, filled, path):
-    if not (hasattr(os, "getuid") and os.getuid() == 0):
-        path.parent.chmod(0o500)
-    else:
-        pytest.skip("the superuser may write everywhere; tested with injected access above")
-    try:
+NOBODY = """
+import os, sys
+from probe.errors import LedgerError
+from probe.ledger import Ledger, Question
+from probe.types import Scores
+question = Question("i", "c", "f", (1, 2), "png", 1, "b")
+Ledger(None).lookup([question])
+if os.getuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+with Ledger(sys.argv[1]) as ledger:
+    print(len(ledger.lookup([question])))
+    for act in (ledger.check_writable, lambda: ledger.store([(question, Scores({"a": 2.0}))])):
+        try:
+            act()
+        except LedgerError as error:
+            print(error)
+"""
+
+
+@pytest.mark.parametrize(("folder_mode", "file_mode"), [(0o555, 0o444), (0o777, 0o444)])
+def test_a_ledger_that_this_user_may_only_read(folder_mode, file_mode):
+    """By a real user without rights, in a folder outside pytest's own closed ones."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = folder / "ledger.db"
         with Ledger(path) as ledger:
-            assert len(ledger.lookup([q for q, _ in filled])) == 20
-            with pytest.raises(LedgerError, match="read-only"):
-                ledger.check_writable()
-    finally:
-        path.parent.chmod(0o700)
+            question = Question("i", "c", "f", (1, 2), "png", 1, "b")
+            ledger.store([(question, ONE)])
+        before = path.read_bytes()
+        path.chmod(file_mode)
+        folder.chmod(folder_mode)
+        run = subprocess.run([sys.executable, "-c", NOBODY, path], capture_output=True, text=True)
+        folder.chmod(0o700)
+        assert run.returncode == 0, run.stderr
+        known, *errors = run.stdout.splitlines()
+        assert known == "1"
+        assert len(errors) == 2
+        assert all("is read-only: use another file with --ledger" in error for error in errors)
+        assert path.read_bytes() == before
 
 
 def test_a_newer_schema_is_read_and_never_written(path, ask, filled):
@@ -159,9 +190,17 @@ def test_a_tampered_row_is_unanswered_counted_and_replaced(path, filled, stateme
     assert verify(path).ok
 
 
+OTHER_LABELS = zlib.compress(b'["sfw", "nsfw"]').hex()
+
+
 @pytest.mark.parametrize(
     "statement",
-    ["UPDATE blobs SET data = x'00'", "UPDATE blobs SET data = 'text'", "DELETE FROM blobs"],
+    [
+        "UPDATE blobs SET data = x'00'",
+        "UPDATE blobs SET data = 'text'",
+        f"UPDATE blobs SET data = x'{OTHER_LABELS}'",
+        "DELETE FROM blobs",
+    ],
 )
 def test_damaged_labels_and_bodies_are_never_used_and_heal_when_asked_again(
     path, filled, statement

@@ -85,6 +85,17 @@ def test_more_questions_than_one_statement_takes(ask):
     assert ledger.lookup([question for question, _ in pairs]) == dict(pairs)
 
 
+def test_answers_that_each_have_labels_of_their_own(path, ask):
+    pairs = [(ask(n), Scores({f"label {n}": 0.5, "b": float(n)})) for n in range(1200)]
+    with Ledger(path) as ledger:
+        ledger.store(pairs)
+        for start in range(0, 1200, 100):
+            part = dict(pairs[max(start - 50, 0) : start + 100])
+            assert ledger.lookup(list(part)) == part
+        assert len(ledger._labels) < 1200, "memory grows with the number of answers"
+        assert ledger.lookup([question for question, _ in pairs]) == dict(pairs)
+
+
 def test_a_body_shared_by_a_batch_is_stored_once(path, ask):
     body = os.urandom(20_000)
     with Ledger(path) as ledger:
