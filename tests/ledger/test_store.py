@@ -191,6 +191,18 @@ def test_one_ledger_in_many_threads(path, ask):
     ledger.close()
 
 
+def test_a_ledger_may_be_collected_while_another_writes(path, ask, monkeypatch):
+    monkeypatch.setattr("probe.ledger.file.BUSY_SECONDS", 0.0)
+    one, two = Ledger(path), Ledger(path)
+    one.lookup([]), two.lookup([])
+    collected = two._database._connection
+    with one._database.writing():
+        two.close()
+    assert collected.closed
+    one.store([(ask(0), Scores({"a": 1.0}))])
+    one.close()
+
+
 def test_order_is_by_sequence_whatever_the_clock_says(path, ask, monkeypatch):
     from io import StringIO
 
