@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import socket
+import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
@@ -288,14 +289,20 @@ def test_a_dripping_body_ends_at_the_deadline(wild, sample):
     assert (failed.kind, failed.billed) == ("lost", True)
 
 
-def test_an_endless_body_is_dropped(wild, sample):
+def test_an_endless_body_is_dropped_with_its_connection(wild, sample):
+    dropped = threading.Event()
+
     def pour(self, connection, request):
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-        while True:
-            connection.sendall(b" " * 65536)
+        try:
+            while True:
+                connection.sendall(b" " * 65536)
+        except OSError:
+            dropped.set()
 
-    with pytest.raises(ContractError, match="more than 8388608 bytes"):
+    with pytest.raises(ContractError, match="more than 8388608 bytes") as caught:
         described(wild(pour).url).score([sample(codec=PNG)], PNG)
+    assert dropped.wait(5), caught
 
 
 def test_a_decompression_bomb_is_dropped_before_it_fills_the_memory(ask, reply):

@@ -15,6 +15,8 @@ NOW = "Sun, 06 Nov 1994 08:49:37 GMT"
         ("Sunday, 06-Nov-94 08:50:37 GMT", 60.0),
         (NOW, None),
         ("Sun, 06 Nov 1994 08:48:37 GMT", None),
+        ("604800", 604800.0),
+        ("604801", None),
         ("0", None),
         ("-5", None),
         ("1e9", None),

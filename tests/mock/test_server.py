@@ -87,7 +87,7 @@ def header_of_a_huge_png():
 @pytest.mark.parametrize(
     "bad",
     [
-        "not base64!",
+        "aGVsbG8=!",
         "",
         b64encode(b"hello").decode(),
         b64encode(encode(planted_picture(), Codec("png"))[:100]).decode(),
@@ -104,7 +104,9 @@ def test_a_picture_that_cannot_be_used_is_refused_alone(bad):
     assert status == 200
     assert [set(r) - {"id"} for r in results] == [{"scores"}, {"error"}, {"scores"}]
     assert results[1]["error"]["kind"] == "refused"
-    assert results[1]["error"]["message"].isprintable()
+    message = results[1]["error"]["message"]
+    assert message.isprintable()
+    assert (message == "data is not base64") == ("!" in bad)
     assert running.calls == 2
 
 
@@ -135,11 +137,11 @@ def test_a_request_of_another_shape_is_400_and_says_why(body, says):
 
 
 def test_a_request_too_large_is_413_without_being_kept(monkeypatch):
-    monkeypatch.setattr(server, "MAX_REQUEST", 100_000)
+    monkeypatch.setattr(server, "MAX_REQUEST", 2_000_000)
     with serve(Planted()) as running:
-        status, answer = talk(running, body=b" " * 300_000)
+        status, answer = talk(running, body=b" " * 7_000_000)
         assert status == 413
-        assert "100000 bytes" in answer["error"]["message"]
+        assert "2000000 bytes" in answer["error"]["message"]
         assert talk(running, body=images(PICTURE))[0] == 200
 
 
