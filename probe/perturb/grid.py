@@ -79,7 +79,7 @@ def positions(
 
 def _slide(size: float, stride: float) -> list[Interval]:
     last = 1 - size
-    steps = ceil(last / stride - 1e-9)
+    steps = ceil(last / stride)
     return [(start, start + size) for start in (min(i * stride, last) for i in range(steps + 1))]
 
 
