@@ -145,6 +145,8 @@ class _Network:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or _cores()
         options.inter_op_num_threads = 1
+        # Spinning gains a sixth on an idle machine and costs half of the speed on a busy one.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4
         # The file as the folder of its own external data: no such data is ever found.
         folder = "session.model_external_initializers_file_folder_path"
