@@ -124,23 +124,24 @@ def open_image(
             f"not {type(source).__name__}"
         )
     path = os.fsdecode(source)
-    with _opened(path) as file:
+    with open_file(path) as file:
         return _from_file(_seekable(file), path, os.path.basename(path), *settings)
 
 
-def scale(image: Image.Image, longest: int) -> Image.Image:
-    """The picture with its longest side `longest` pixels, by one Lanczos resampling.
-
-    Never enlarged: one that is small enough is returned as it is.
-    """
+def scaled_size(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """Width and height with the longest side at most `longest` pixels, never enlarged."""
     if longest < 1:
         raise UsageError(f"the longest side must be at least 1 pixel, not {longest}")
-    width, height = image.size
-    if max(width, height) <= longest:
-        return image
-    factor = longest / max(width, height)
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    return image.resize(size, Image.Resampling.LANCZOS)
+    factor = longest / max(size)
+    return (
+        size if factor >= 1 else (max(1, round(size[0] * factor)), max(1, round(size[1] * factor)))
+    )
+
+
+def scale(image: Image.Image, longest: int) -> Image.Image:
+    """The picture at `scaled_size`, by one Lanczos resampling; the same object if it fits."""
+    size = scaled_size(image.size, longest)
+    return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
 
 
 def encode(image: Image.Image, codec: Codec) -> bytes:
@@ -175,7 +176,8 @@ def _still(image: Image.Image, frame: int) -> Image.Image:
     return image
 
 
-def _opened(path: str) -> IO[bytes]:
+def open_file(path: str) -> IO[bytes]:
+    """The file, open for reading; raises UsageError that names it and why it cannot be."""
     try:
         return open(path, "rb")
     except (OSError, ValueError) as error:

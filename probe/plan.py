@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from probe.errors import ImageError, UsageError
-from probe.image import Picture, encode, scale
+from probe.image import Picture, encode, scaled_size
 from probe.ledger import Ledger, Question
 from probe.loop import Order
 from probe.methods import Method
@@ -146,7 +146,7 @@ def prepare(picture: Picture, limits: Limits, identity: str | None, wishes: Wish
     check_label(wishes.label, limits.labels)
     options = wishes.method.settle(wishes.options)
     side = min(wishes.side, limits.max_side or wishes.side)
-    send = scale(picture.image, side).size
+    send = scaled_size(picture.image.size, side)
     if min(send) < limits.min_side:
         raise ImageError(
             f"the picture is sent at {send[0]} x {send[1]} px, and the service takes no side "

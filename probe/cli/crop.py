@@ -10,7 +10,7 @@ from probe.cli import options
 
 
 @click.command()
-@options.picture
+@options.pictures
 @options.service
 @options.design
 @options.run

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from probe.image import Picture
     from probe.prober import Prober
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -63,7 +64,12 @@ def _stack(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 
 picture = _stack(
+    click.option("--frame", default=0, help="Which frame of an animation or page of a TIFF."),
+    click.option("--background", default="white", help="The colour under transparent parts."),
+)
+pictures = _stack(
     click.argument("images", nargs=-1, required=True, metavar="IMG...", type=click.Path()),
+    picture,
 )
 
 service = _stack(
@@ -132,6 +138,22 @@ output = _stack(
     click.option("--verbose", "-v", is_flag=True, help="Log what is sent and retried."),
     click.option("--debug", is_flag=True, help="Show a traceback with an error."),
 )
+
+
+def open_picture(image: str, given: dict[str, Any]) -> Picture:
+    """The picture that an argument and its options mean."""
+    from PIL import ImageColor
+
+    from probe.errors import UsageError
+    from probe.image import open_image
+
+    try:
+        red, green, blue, *_ = ImageColor.getrgb(given["background"])
+    except ValueError:
+        raise UsageError(
+            f"--background {given['background']!r} is no colour: give a CSS name or #rrggbb"
+        ) from None
+    return open_image(image, background=(red, green, blue), frame=given["frame"])
 
 
 def make_prober(given: dict[str, Any]) -> Prober:

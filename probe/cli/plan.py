@@ -10,7 +10,7 @@ from probe.cli import options
 
 
 @click.command()
-@options.picture
+@options.pictures
 @click.option("--method", default="multiscale", show_default=True, help="As of the run planned.")
 @options.service
 @options.design

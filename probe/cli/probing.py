@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from probe.cli.options import make_prober
+from probe.cli.options import make_prober, open_picture
 from probe.cli.sheets import arguments, planned_tiles
 from probe.errors import ImageError, Interrupted, ProbeError, UsageError
 from probe.text import printable
@@ -29,10 +29,14 @@ HOLES = 3
 def probe_pictures(images: Sequence[str], method: str, given: dict[str, Any]) -> int:
     """Probe each picture; returns the exit code.
 
-    With several pictures one that cannot be used is skipped and listed; anything else stops.
+    All must be there before the first is paid for. With several pictures one that cannot be
+    used is skipped and listed; anything else stops.
     """
+    from probe.image import open_file
+
     for image in images:
-        _readable(image)
+        if image != "-":
+            open_file(image).close()
     if len(images) > 1 and given["out"]:
         raise UsageError("--out is one folder: with several pictures leave it out")
     prober = make_prober(given)
@@ -49,10 +53,9 @@ def probe_pictures(images: Sequence[str], method: str, given: dict[str, Any]) ->
 
 
 def _probe(prober: Prober, image: str, method: str, given: dict[str, Any]) -> int:
-    from probe.image import open_image
-    from probe.show import read_settings, save_sheet, sheet_of
+    from probe.show import open_folder, save_sheet, sheet_of
 
-    picture = open_image(image)
+    picture = open_picture(image, given)
     wanted = arguments(picture, method, given)
     plan = prober.plan(**wanted)
     folder = Path(given["out"] or folder_of(image, method))
@@ -61,7 +64,7 @@ def _probe(prober: Prober, image: str, method: str, given: dict[str, Any]) -> in
         save_sheet(sheet_of([("what would be sent", planned_tiles(plan))]), sheet)
         announce(plan, given, sheet)
         return 0
-    before = read_settings(folder)
+    before = open_folder(folder)
     if before is not None and before != plan.digest and not given["force"]:
         raise UsageError(
             f"{printable(str(folder))} holds the results of another run: "
@@ -87,18 +90,6 @@ def ask(prober: Prober, plan: Plan, wanted: dict[str, Any], given: dict[str, Any
         for result in prober.stream(**wanted):
             show(result)
     return result
-
-
-def _readable(image: str) -> None:
-    """Fail for the nine hundredth file before anything is paid for the first."""
-    if image == "-":
-        return
-    try:
-        with open(image, "rb"):
-            pass
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"cannot open the picture {printable(image, 300)}: {reason}") from error
 
 
 def folder_of(image: str, method: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,26 +33,21 @@ def arguments(picture: Picture, method: str, given: dict[str, Any]) -> dict[str,
     }
 
 
-def planned_tiles(plan: Plan) -> list[Tile]:
-    """What would be sent, by kind."""
+def planned_tiles(plan: Plan) -> Iterator[Tile]:
+    """What would be sent, by kind; rendered one by one."""
     from probe.show import Tile
 
-    return [
-        Tile(plan.renderer.variant(change).pixels(), _kind(change)) for change in plan.perturbations
-    ]
+    for change in plan.perturbations:
+        yield Tile(plan.renderer.variant(change).pixels(), _kind(change))
 
 
-def scored_tiles(plan: Plan, result: Result) -> list[Tile]:
-    """What was sent, each with its score of the result's label."""
+def scored_tiles(plan: Plan, result: Result) -> Iterator[Tile]:
+    """What was sent, each with its score of the result's label; rendered one by one."""
     from probe.show import Tile
 
-    return [
-        Tile(
-            plan.renderer.variant(a.perturbation).pixels(),
-            _caption(a.outcome, a.perturbation, result.label),
-        )
-        for a in result.answers
-    ]
+    for answer in result.answers:
+        caption = _caption(answer.outcome, answer.perturbation, result.label)
+        yield Tile(plan.renderer.variant(answer.perturbation).pixels(), caption)
 
 
 def draw(
@@ -62,13 +57,14 @@ def draw(
     from probe.cli.probing import HOLES, announce, ask, folder_of
     from probe.show import save_sheet, sheet_of
 
-    prober, sections, code = make_prober(given), [], 0
+    prober, code = make_prober(given), 0
+    sections: list[tuple[str, Iterable[Tile]]] = []
     for method in methods:
         wanted = arguments(picture, method, given)
         plan = prober.plan(**wanted)
         if given["dry_run"]:
             announce(plan, given)
-            tiles, title = planned_tiles(plan), f"{method}: what would be sent"
+            title, tiles = f"{method}: what would be sent", planned_tiles(plan)
         else:
             result = ask(prober, plan, wanted, given)
             code = HOLES if result.failures else code

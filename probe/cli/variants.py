@@ -13,6 +13,7 @@ from probe.cli import options
 
 @click.command()
 @click.argument("image", metavar="IMG", type=click.Path())
+@options.picture
 @click.option(
     "--method",
     "methods",
@@ -37,9 +38,8 @@ def variants(image: str, methods: tuple[str, ...], write: str | None, **given: A
     files by hand, fill in scores.csv, and give it to `probe occlude IMG --scores FILE`.
     """
     from probe.cli.sheets import draw, write_variants
-    from probe.image import open_image
 
-    picture = open_image(image)
+    picture = options.open_picture(image, given)
     chosen = methods or ("multiscale", "windows")
     if write is not None:
         files, code = write_variants(picture, chosen, Path(write), given), 0

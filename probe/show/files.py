@@ -59,11 +59,13 @@ def save_sheet(image: Image.Image, path: Path) -> Path:
     return _write(path, lambda file: image.save(file, "PNG"))
 
 
-def read_settings(folder: Path) -> str | None:
-    """The digest of the plan whose results lie in `folder`; None where there are none.
+def open_folder(folder: Path) -> str | None:
+    """Make `folder`, see that it can be written, and read whose results lie in it.
 
-    A run.json that cannot be read counts as another run's: "".
+    Returns the digest of their plan, None where there are none; a run.json that cannot be read
+    counts as another run's: "". Raises OutputError, before anything is paid for.
     """
+    _write(folder / "run.json.test", lambda file: None).unlink()
     try:
         record = json.loads((folder / "run.json").read_text("utf-8"))
         return str(record["settings"]["plan"])

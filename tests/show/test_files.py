@@ -13,7 +13,7 @@ from PIL import Image
 
 from probe.errors import OutputError
 from probe.result import Answer, Heatmap
-from probe.show import read_settings, save_run, save_sheet
+from probe.show import open_folder, save_run, save_sheet
 from probe.types import Box, Identity, Scores
 
 NAMES = ["overlay.png", "map.npy", "map.npz", "scores.csv", "run.json"]
@@ -219,12 +219,12 @@ def test_a_link_in_the_folder_is_replaced_not_followed(result, tmp_path):
 
 
 def test_the_plan_of_a_folder_is_read_back(result, tmp_path):
-    assert read_settings(tmp_path) is None
+    assert open_folder(tmp_path) is None
     save_run(result(), tmp_path)
-    assert read_settings(tmp_path) == "abc"
+    assert open_folder(tmp_path) == "abc"
     for junk in ("{", "[]", '{"settings": 5}', "[" * 100_000):
         (tmp_path / "run.json").write_text(junk)
-        assert read_settings(tmp_path) == ""
+        assert open_folder(tmp_path) == ""
 
 
 def test_a_sheet_is_written_where_it_was_asked(tmp_path):
