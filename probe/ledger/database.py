@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from probe.errors import LedgerError
 from probe.ledger import file
 from probe.ledger.errors import ELSEWHERE, explain, mapped, sqlite_name
-from probe.ledger.schema import APPLICATION, MIGRATIONS, Migration, migrate, version_of
+from probe.ledger.schema import MIGRATIONS, Migration, migrate, version_of
 
 QUICK_CHECK_BYTES = 16 * 2**20
 """Larger files are not checked whole when opened; every row is, when it is read."""
@@ -86,13 +86,13 @@ class Database:
     def close(self) -> None:
         with self.guard:
             connection, self._connection = self._connection, None
-            if connection is None:
-                return
-            if not self._same_file():
-                file.abandon(connection)
-                return
-            with suppress(LedgerError), mapped(self.path), self._lock():
-                connection.close()
+            if connection is not None:
+                self._end(connection)
+
+    def _end(self, connection: Connection) -> None:
+        """The last connection to close writes the log back to the file: a write like others."""
+        with suppress(LedgerError), mapped(self.path), self._lock():
+            connection.close()
 
     @contextmanager
     def _locked(self) -> Iterator[Connection]:
@@ -133,16 +133,12 @@ class Database:
         try:
             self._judge(connection, self.path)
         except BaseException:
-            connection.close()
+            self._end(connection)
             raise
         return connection
 
     def _judge(self, connection: Connection, path: Path) -> None:
-        """Whether it is a ledger, is whole, and may be written."""
-        if connection.exec_driver_sql("PRAGMA application_id").scalar() != APPLICATION:
-            raise LedgerError(
-                f"the ledger {path} is another program's database; it is left as it is: {ELSEWHERE}"
-            )
+        """Whether it is whole and may be written."""
         if not self.salvage and path.stat().st_size <= QUICK_CHECK_BYTES:
             found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
             if found != "ok":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sqlite3
 import stat
@@ -98,7 +97,10 @@ def identify(path: Path) -> Identity | None:
 
 
 def look_at(path: Path) -> None:
-    """Raise LedgerError for what SQLite would take for a new database, or would hang on."""
+    """Raise LedgerError for what is no ledger, by its header alone: SQLite never opens it.
+
+    https://sqlite.org/fileformat.html#the_database_header
+    """
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         raise LedgerError(f"the ledger {path} is not a regular file: {ELSEWHERE}")
@@ -106,6 +108,14 @@ def look_at(path: Path) -> None:
         raise LedgerError(
             f"the ledger {path} is an empty file; it is left as it is: remove it to start "
             f"afresh, or {ELSEWHERE}"
+        )
+    with open(path, "rb") as file:
+        header = file.read(100)
+    if not header.startswith(b"SQLite format 3\0"):
+        raise LedgerError(f"the ledger {path} is not a ledger; it is left as it is: {ELSEWHERE}")
+    if header[68:72] != APPLICATION.to_bytes(4, "big"):
+        raise LedgerError(
+            f"the ledger {path} is another program's database; it is left as it is: {ELSEWHERE}"
         )
 
 
@@ -130,9 +140,3 @@ def back_up(connection: Connection, path: Path) -> None:
 
 def backups(path: Path) -> list[Path]:
     return sorted(path.parent.glob(f"{escape(path.name)}.v*.bak"))
-
-
-def abandon(connection: Connection) -> None:
-    """Never close it: SQLite would delete the -wal file of whatever now has the ledger's name."""
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection.connection.dbapi_connection))
-    connection.detach()

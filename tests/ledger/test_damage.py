@@ -58,6 +58,7 @@ def test_another_programs_database_is_left_as_it_is(tmp_path, ask):
     before = path.read_bytes()
     refused(Ledger(path), ask(), "another program")
     assert path.read_bytes() == before
+    assert not list(tmp_path.glob("history.db-*"))
 
 
 def test_a_folder_a_pipe_and_a_device_are_no_ledgers(tmp_path, ask):
@@ -257,6 +258,46 @@ def test_a_ledger_replaced_in_use_stops_the_run_and_leaves_the_new_one_alone(pat
     with Ledger(path) as ledger:
         asked = [ask(50), ask(51), ask(60)]
         assert ledger.lookup(asked) == {ask(51): ONE, ask(60): ONE}, "the one in hand was lost"
+
+
+def test_a_ledger_replaced_in_the_middle_of_a_write_is_not_written(path, ask, filled):
+    def act():
+        with ledger._database.writing() as connection:
+            connection.exec_driver_sql("DELETE FROM answers")
+            path.rename(path.with_name("moved.db"))
+            shutil.copy(path.with_name("moved.db"), path)
+
+    ledger = Ledger(path)
+    with pytest.raises(LedgerError, match="removed or replaced while in use"):
+        act()
+    path.with_name("moved.db").replace(path)
+    assert len(ledger.lookup([q for q, _ in filled])) == 20
+    ledger.close()
+
+
+def test_a_folder_removed_in_use_stops_the_run_and_saves_what_is_in_hand(
+    path, ask, filled, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ledger = Ledger(path)
+    ledger.lookup([])
+    shutil.rmtree(path.parent)
+    with pytest.raises(LedgerError, match="removed or replaced while in use"):
+        ledger.store([(ask(51), ONE)])
+    ledger.close()
+    with Ledger(path) as ledger:
+        assert ledger.lookup([ask(51)]) == {ask(51): ONE}
+
+
+def test_a_write_keeps_others_from_writing_from_its_start(path, filled):
+    other = sqlite3.connect(path, isolation_level=None, timeout=0)
+    with (
+        Ledger(path) as ledger,
+        ledger._database.writing(),
+        pytest.raises(sqlite3.OperationalError, match="locked"),
+    ):
+        other.execute("BEGIN IMMEDIATE")
+    other.close()
 
 
 def failing(ledger: Ledger, statement: str, name: str, times: int = 10**9) -> dict[str, int]:
