@@ -7,7 +7,7 @@ ProbeError                        1  a bug of ours, when nothing more precise is
   ImageError                      6  a picture that cannot be used
   BackendError                    4  the service refused, or its answer cannot be used
     ContractError                 4  it answered, but not in the agreed form
-      ModelChanged                4  another model answers than at the start
+    Rejected                      4  every request alike is turned away: address, key, model
     Unreachable                   4  no connection could be made
   LimitReached                    5  a cap on calls, cost or time; the same command goes on
   StorageError                    7  the disk
@@ -58,8 +58,8 @@ class ContractError(BackendError):
     pass
 
 
-class ModelChanged(ContractError):
-    """Ends a run: answers of two models are never mixed in one map."""
+class Rejected(BackendError):
+    """Ends a run at once: asking again, or for other variants, is useless."""
 
 
 class Unreachable(BackendError):

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from math import ceil, floor
 from typing import Any
 
 from probe.errors import ImageError, UsageError
@@ -22,6 +23,7 @@ from probe.types import (
     Identity,
     Limits,
     Perturbation,
+    Region,
     Sampler,
     Scores,
 )
@@ -155,7 +157,7 @@ def prepare(picture: Picture, limits: Limits, identity: str | None, wishes: Wish
     codec = wishes.codec or Codec(limits.formats[0])
     if codec.format not in limits.formats:
         raise UsageError(f"the backend takes {', '.join(limits.formats)}, not {codec}")
-    canvas = Canvas(picture.image.size, send, codec.grid, limits.seen)
+    canvas = Canvas(picture.image.size, send, codec.grid, _seen(limits.seen, send))
     order = _order(wishes, limits, scaled=send != picture.image.size)
     settings = {
         "digest": picture.digest,
@@ -183,6 +185,15 @@ def prepare(picture: Picture, limits: Limits, identity: str | None, wishes: Wish
         identity=identity,
         settings={"picture": picture.name, "plan": plan} | settings,
     )
+
+
+def _seen(region: Region, send: tuple[int, int]) -> Region:
+    """The region in whole send pixels, one wider on each side: there resampling may reach."""
+    x0, y0, x1, y1 = region
+    width, height = send
+    left, top = (max(0, floor(low * side) - 1) for low, side in ((x0, width), (y0, height)))
+    right, bottom = (min(side, ceil(up * side) + 1) for up, side in ((x1, width), (y1, height)))
+    return left / width, top / height, right / width, bottom / height
 
 
 def _order(wishes: Wishes, limits: Limits, scaled: bool) -> Order:

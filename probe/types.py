@@ -153,7 +153,8 @@ class Limits:
     preferred one first. min_side, max_side: pixels of what is sent. max_bytes: of one encoded
     variant. host: where pictures go, None when they stay in this process. price: of a call.
     labels: those it answers with, where known before the first call. question: the label asked
-    about by default. seen: the region it looks at. deterministic: the same pixels always get
+    about by default. seen: the region it looks at; pixels right beside it may count too.
+    deterministic: the same pixels always get
     the same scores, so that there is no noise to measure.
     """
 

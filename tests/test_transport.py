@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probe.api.transport import RETRY_TOKENS, UNSENT, Delivery, Purse, Transport
-from probe.errors import BackendError, ContractError, LimitReached, Unreachable
+from probe.errors import BackendError, ContractError, LimitReached, Rejected, Unreachable
 from probe.types import Codec, Failure, Limits, Scores
 
 AWAKE = threading.Event()
@@ -105,6 +105,13 @@ def test_the_cause_of_a_refused_variant_is_kept_for_the_first_call():
     delivery = deliver(Scripted(lambda n, before: ContractError("no JSON")), 1)
     assert isinstance(delivery.cause, ContractError)
     assert delivery.error is None
+
+
+def test_a_service_that_turns_everything_away_ends_the_run_after_one_request():
+    backend = Scripted(lambda n, before: Rejected("another model answers"))
+    delivery = deliver(backend, 4)
+    assert isinstance(delivery.error, Rejected)
+    assert backend.requests == [[0, 1, 2, 3]]
 
 
 def test_nobody_there_is_tried_again_and_costs_nothing():

@@ -15,7 +15,7 @@ from tenacity import RetryCallState, Retrying, retry_if_result, stop_when_event_
 from tenacity.nap import sleep_using_event
 from tenacity.wait import wait_base, wait_random_exponential
 
-from probe.errors import BackendError, ContractError, LimitReached, ModelChanged, Unreachable
+from probe.errors import BackendError, ContractError, LimitReached, Rejected, Unreachable
 from probe.types import Backend, Codec, Failure, FailureKind, Scores, Variant
 
 ATTEMPTS: dict[FailureKind, int] = {
@@ -224,7 +224,7 @@ class Transport:
                 raise ContractError(
                     f"the backend returned {len(outcomes)} answers to {len(ready)} variants"
                 )
-        except ModelChanged:
+        except Rejected:
             raise
         except Unreachable as error:
             self._purse.refund(len(ready))

@@ -19,7 +19,7 @@ from urllib.parse import urljoin
 
 from probe.api.http import Lost, Reply, address, checked_url, fetch
 from probe.backends.contract import Answer, Description, read_answer, read_description
-from probe.errors import BackendError, ContractError, Unreachable
+from probe.errors import BackendError, ContractError, Rejected, Unreachable
 from probe.text import printable
 from probe.types import Codec, Failure, FailureKind, Limits, Scores, Variant
 
@@ -111,19 +111,18 @@ class Http:
             return
         if 300 <= status < 400:
             target = printable(urljoin(self.url, reply.headers.get("Location", "")), 200)
-            raise BackendError(
+            raise Rejected(
                 f"{self.url} redirects to {target}; redirects are not followed, "
                 "give the new URL if you trust it"
             )
         if status in (404, 405):
-            raise BackendError(
-                f"no probe contract at {self.url} (status {status}); is the path right?"
-            )
-        raise BackendError(f"{self.url} answered {status}: {reply.excerpt}")
+            raise Rejected(f"no probe contract at {self.url} (status {status}); is the path right?")
+        kind = Rejected if status in (401, 402, 403) else BackendError
+        raise kind(f"{self.url} answered {status}: {reply.excerpt}")
 
     def _check_identity(self, answer: Answer, described: Description) -> None:
         if answer.identity != described.identity:
-            raise ContractError(
+            raise Rejected(
                 f"the model behind {self.url} changed from {described.identity!r} to "
                 f"{answer.identity!r}; answers of two models are not mixed, start again"
             )

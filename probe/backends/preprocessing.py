@@ -86,11 +86,11 @@ class Preprocessing:
 
     @property
     def seen(self) -> Region:
-        """A region outside which no pixel reaches the network, whatever the picture's size.
+        """A region outside which no pixel reaches the network, but for its direct neighbours.
 
-        It is exact for no size and safe for all: pixels that lie wholly outside may be changed
-        and the network's input stays bit-identical. (A small picture is enlarged, so that
-        each of its pixels reaches farther; the smallest decides.)
+        Pixels that lie wholly outside, and not next to it, may be changed and the network's
+        input stays bit-identical, whatever the picture's size. It is exact for pictures that
+        are shrunk; in one that is enlarged a pixel reaches a little farther.
         """
         if self.resize is None:
             return WHOLE
@@ -127,14 +127,16 @@ def _blind(whole: int, kept: int, reach: float) -> float:
 
     Pillow's output pixel i reads the input pixels from floor((i + .5) s - reach max(s, 1) + .5)
     on, s = input / output. Of a shrunk picture (s >= 1) that leaves (i + .5 - reach) / whole
-    blind. Of an enlarged one, k blind pixels need (i + .5) s >= k + reach - .5; k = 1 is the
-    hardest, and a share below (i + .5) / whole / (reach + .5) never claims one too many.
+    blind. Of an enlarged one, k blind pixels need (i + .5) s >= k + reach - .5; with one pixel
+    of the share given up, k = 1 is the hardest: a share below 2 (i + .5) / whole / (reach + .5)
+    never claims one too many.
     """
     first = (whole - kept) // 2
     if first == 0:
         return 0.0
-    shrunk = (first + 0.5 - max(reach, 0.5)) / whole
-    enlarged = (first + 0.5) / whole / (max(reach, 0.5) + 0.5)
+    reach = max(reach, 0.5)
+    shrunk = (first + 0.5 - reach) / whole
+    enlarged = 2 * (first + 0.5) / whole / (reach + 0.5)
     return max(0.0, min(shrunk, enlarged))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Lock
 
 from probe.errors import UsageError
+from probe.perturb import kind as kind_of
 from probe.text import printable
 from probe.types import (
     WHOLE,
@@ -22,11 +23,11 @@ from probe.types import (
     Perturbation,
     Scores,
     Variant,
-    Window,
 )
 
 KEY = ("kind", "x0", "y0", "x1", "y1")
-KINDS = ("identity", "full", "box", "window")
+KINDS = ("identity", "repeat", "full", "box", "window")
+OTHERS = ("index", "source", "failure")
 DIGITS = 6
 MAX_BYTES = 64 * 2**20
 
@@ -34,12 +35,12 @@ _Place = tuple[str, float, float, float, float]
 
 
 class ScoresFile:
-    """A CSV file with one row a variant, as `probe variants --write` writes it.
+    """A CSV file with one row a variant, as `probe variants --write` and every run write it.
 
     Columns `kind` (identity, full, box, window), `x0`, `y0`, `x1`, `y1` (fractions of the
-    picture, matched to six decimals), and one column a label; others whose name starts with
-    `file` are ignored. A variant without a row, or with an empty cell, is a failure of that
-    variant. Nothing is rendered. Read at the first use; raises UsageError with the line and
+    picture, matched to six decimals), and one column a label; `index`, `source`, `failure` and
+    those whose name starts with `file` are ignored, and so are rows of kind `repeat`. A variant
+    without a row, or with an empty cell, is a failure of that variant. Nothing is rendered. Read at the first use; raises UsageError with the line and
     column for what cannot be read.
     """
 
@@ -104,7 +105,11 @@ class _Table:
     def _parse(self, path: Path, lines: csv._reader) -> None:  # type: ignore[name-defined]
         header = [name.strip() for name in next(lines, [])]
         missing = [name for name in KEY if name not in header]
-        self.labels = tuple(n for n in header if n and n not in KEY and not n.startswith("file"))
+        self.labels = tuple(
+            name
+            for name in header
+            if name and name not in (*KEY, *OTHERS) and not name.startswith("file")
+        )
         if missing or not self.labels or len(set(header)) != len(header):
             raise UsageError(
                 f"{path} must start with a line of column names, each once: "
@@ -121,6 +126,8 @@ class _Table:
         if kind not in KINDS:
             shown = printable(kind, 40)
             raise UsageError(f"{where}, column kind: {shown!r} is none of {', '.join(KINDS)}")
+        if kind == "repeat":
+            return
         edges: Sequence[float] = WHOLE
         if kind in ("box", "window"):
             edges = [_number(where, name, row.get(name, "")) for name in KEY[1:]]
@@ -135,9 +142,8 @@ class _Table:
 def _place(perturbation: Perturbation) -> _Place:
     if isinstance(perturbation, Identity):
         return _rounded("full" if perturbation.full else "identity", *WHOLE)
-    kind = "window" if isinstance(perturbation, Window) else "box"
     edges = (perturbation.x0, perturbation.y0, perturbation.x1, perturbation.y1)
-    return _rounded(kind, *edges)
+    return _rounded(kind_of(perturbation), *edges)
 
 
 def _rounded(kind: str, *edges: float) -> _Place:

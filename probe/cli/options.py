@@ -38,6 +38,11 @@ class LengthType(click.ParamType[Any]):
             )
 
 
+def length_text(length: Any) -> str:
+    """What `LengthType` reads as this length."""
+    return "x".join(map(str, length)) if isinstance(length, tuple) else str(length)
+
+
 class CodecType(click.ParamType[Any]):
     name = "codec"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from probe.cli.options import make_prober, method_options
+from probe.cli.options import length_text, make_prober, method_options
 from probe.errors import OutputError, UsageError
 from probe.text import printable
 from probe.types import Box, Codec, Failure, Identity, Perturbation, Scores, Window
@@ -35,10 +35,11 @@ def arguments(picture: Picture, method: str, given: dict[str, Any]) -> dict[str,
 
 def planned_tiles(plan: Plan) -> Iterator[Tile]:
     """What would be sent, by kind; rendered one by one."""
+    from probe.perturb import kind
     from probe.show import Tile
 
     for change in plan.perturbations:
-        yield Tile(plan.renderer.variant(change).pixels(), _kind(change))
+        yield Tile(plan.renderer.variant(change).pixels(), kind(change))
 
 
 def scored_tiles(plan: Plan, result: Result) -> Iterator[Tile]:
@@ -111,21 +112,28 @@ def write_variants(
         raise OutputError(f"cannot write to {folder}: {error.strerror}") from error
     if not given["quiet"] and not given["as_json"]:
         click.echo(f"{len(files)} pictures and {printable(str(table))}: fill in its last column")
-        click.echo(f"next: probe occlude IMG --scores {printable(str(table))}")
+        for method in methods:
+            click.echo(f"next: {_command(method, given)} --scores {printable(str(table))}")
     return [*files, table]
 
 
+def _command(method: str, given: dict[str, Any]) -> str:
+    """The command whose plan is the one written."""
+    words = ["probe crop IMG"] if method == "windows" else [f"probe occlude IMG --method {method}"]
+    words += [f"--size {length}" for length in map(length_text, given["size"])]
+    if given["stride"] is not None:
+        words.append(f"--stride {length_text(given['stride'])}")
+    words += [f"--{name} {given[name]}" for name in ("budget", "seed", "fill", "side")]
+    return " ".join(words)
+
+
 def _row(change: Perturbation) -> tuple[str, ...]:
+    from probe.perturb import kind
+
     if isinstance(change, Identity):
-        return (_kind(change), "", "", "", "")
+        return (kind(change), "", "", "", "")
     edges = (change.x0, change.y0, change.x1, change.y1)
-    return (_kind(change), *(f"{edge:.9f}" for edge in edges))
-
-
-def _kind(change: Perturbation) -> str:
-    if isinstance(change, Identity):
-        return "full" if change.full else "identity"
-    return "box" if isinstance(change, Box) else "window"
+    return (kind(change), *(f"{edge:.9f}" for edge in edges))
 
 
 def _caption(outcome: Scores | Failure, change: Perturbation, label: str) -> str:

@@ -2,7 +2,7 @@
 
 from probe.perturb.fills import Fill, parse_fill
 from probe.perturb.fixed import FixedDesign
-from probe.perturb.geometry import canonical, pixels, snap
+from probe.perturb.geometry import canonical, kind, pixels, snap
 from probe.perturb.grid import grid
 from probe.perturb.multiscale import multiscale
 from probe.perturb.render import RENDER_VERSION, Renderer
@@ -15,6 +15,7 @@ __all__ = [
     "Renderer",
     "canonical",
     "grid",
+    "kind",
     "multiscale",
     "parse_fill",
     "pixels",

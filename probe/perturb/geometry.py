@@ -58,9 +58,15 @@ def snap(perturbation: Perturbation, canvas: Canvas) -> Perturbation:
     return type(perturbation)(x0 / width, y0 / height, x1 / width, y1 / height)
 
 
+def kind(perturbation: Perturbation) -> str:
+    """What it is called in tables and files: identity, repeat, full, box or window."""
+    if isinstance(perturbation, Identity):
+        return "full" if perturbation.full else "repeat" if perturbation.repeat else "identity"
+    return "box" if isinstance(perturbation, Box) else "window"
+
+
 def canonical(perturbation: Perturbation, canvas: Canvas) -> str:
     """What the ledger's key holds: `box 16 24 48 64`, `window 0 0 9 9`, `identity 0 full`."""
     if isinstance(perturbation, Identity):
         return f"identity {perturbation.repeat}{' full' if perturbation.full else ''}"
-    kind = "box" if isinstance(perturbation, Box) else "window"
-    return " ".join([kind, *map(str, pixels(perturbation, canvas))])
+    return " ".join([kind(perturbation), *map(str, pixels(perturbation, canvas))])

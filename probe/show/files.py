@@ -17,10 +17,11 @@ import numpy as np
 from PIL import Image
 
 from probe.errors import OutputError
+from probe.perturb import kind
 from probe.result import Answer, Result
 from probe.show.figure import figure
 from probe.text import printable
-from probe.types import Box, Failure, Identity, Window
+from probe.types import Failure, Identity
 
 SCHEMA = 1
 FIXED = ("index", "kind", "x0", "y0", "x1", "y1", "source", "failure")
@@ -113,15 +114,12 @@ def _labels(answer: Answer) -> list[str]:
 def _about(answer: Answer) -> list[str]:
     change, outcome = answer.perturbation, answer.outcome
     edges = [""] * 4
-    if isinstance(change, Identity):
-        kind = "full size" if change.full else "repeat" if change.repeat else "identity"
-    else:
-        kind = {Box: "box", Window: "window"}[type(change)]
+    if not isinstance(change, Identity):
         edges = [repr(float(edge)) for edge in (change.x0, change.y0, change.x1, change.y1)]
     failure = ""
     if isinstance(outcome, Failure):
         failure = f"{outcome.kind}: {printable(outcome.message, 300)}"
-    return [kind, *edges, answer.source, _inert(failure)]
+    return [kind(change), *edges, answer.source, _inert(failure)]
 
 
 def _heading(label: str) -> str:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from probe.backends import resolve
 from probe.backends.http import Http
-from probe.errors import BackendError, ContractError, Unreachable, UsageError
+from probe.errors import BackendError, ContractError, Rejected, Unreachable, UsageError
 from probe.mock import serve
 from probe.testing.planted import Planted, planted_picture
 from probe.types import Codec, Failure, Price, Scores
@@ -240,7 +240,7 @@ def test_a_body_of_another_shape_is_an_error_of_the_contract_in_one_line(ask, re
 
 
 def test_another_model_in_the_middle_of_a_run_is_never_mixed_in(ask):
-    with pytest.raises(ContractError, match="changed from 'model 3' to 'model 4'"):
+    with pytest.raises(Rejected, match="changed from 'model 3' to 'model 4'"):
         ask(answer(ok("0"), ok("1"), identity="model 4"))
 
 
@@ -328,7 +328,7 @@ def test_a_redirect_is_named_and_never_followed(wild, reply, sample, status):
     other = wild(lambda self, connection, request: connection.sendall(reply(answer(ok("0")))))
     moved = reply(status=status, Location=f"{other.url}/score")
     server = wild(lambda self, connection, request: connection.sendall(moved))
-    with pytest.raises(BackendError, match=f"redirects to {other.url}/score"):
+    with pytest.raises(Rejected, match=f"redirects to {other.url}/score"):
         described(server.url).score([sample(codec=PNG)], PNG)
     with pytest.raises(BackendError, match="redirects"):
         _ = Http(server.url).identity
@@ -361,7 +361,7 @@ def test_the_wait_by_a_date_is_counted_from_the_servers_clock(ask, reply):
 
 @pytest.mark.parametrize("status", ["404 Not Found", "405 Method Not Allowed"])
 def test_a_wrong_path_is_told_apart(ask, reply, status):
-    with pytest.raises(BackendError, match="no probe contract at http://127"):
+    with pytest.raises(Rejected, match="no probe contract at http://127"):
         ask(reply(status=status))
 
 

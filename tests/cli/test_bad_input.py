@@ -172,7 +172,8 @@ def test_an_output_folder_that_cannot_be_written(run, tmp_path, picture):
     code, _, err = run("occlude", picture, "--api", "skin", "--budget", 8, "--out", "file/run")
     assert code == 7
     one_line(err, code, "file/run")
-    assert not (tmp_path / "default-ledger.db").exists(), "refused before anything is asked"
+    code, out, _ = run("occlude", picture, "--api", "skin", "--budget", 8, "--json")
+    assert json.loads(out)["calls"] == 8, "it was refused before anything was asked"
 
 
 def test_another_runs_folder_is_kept(run, picture):

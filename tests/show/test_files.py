@@ -42,7 +42,7 @@ def test_a_run_leaves_five_files_that_read_back(result, tmp_path):
 def test_the_table_says_what_was_asked_and_what_came(result, tmp_path):
     save_run(result(), tmp_path)
     table = rows(tmp_path)
-    assert [row["kind"] for row in table] == ["identity", "repeat", "full size", "box", "window"]
+    assert [row["kind"] for row in table] == ["identity", "repeat", "full", "box", "window"]
     assert [row["source"] for row in table] == ["sent", "sent", "same", "ledger", "sent"]
     assert [row["index"] for row in table] == list("01234")
     assert float(table[3]["x1"]) == 0.30000000000000004
