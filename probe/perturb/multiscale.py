@@ -1,9 +1,9 @@
 """Boxes of many sizes at low-discrepancy positions: the default design.
 
 A fixed window is blind to evidence much larger or smaller than itself; sides spread over a
-range of scales are not. Sobol points (Sobol, 1967) with a random digital shift fill positions,
-sides and aspects evenly from the first box on, so any beginning of the plan is a good plan, and
-a larger budget goes on where a smaller one ended.
+range of scales are not. Sobol points fill positions, sides and aspects evenly from the first
+box on, so any beginning of the plan is a good plan, and a larger budget goes on where a smaller
+one ended.
 """
 
 from __future__ import annotations
@@ -12,13 +12,11 @@ from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
-from numpy.typing import NDArray
 
 from probe.errors import UsageError
 from probe.perturb.fixed import FixedDesign, distinct
+from probe.perturb.sobol import points
 from probe.types import Box, Canvas
-
-BITS = 30
 
 
 def multiscale(
@@ -49,20 +47,10 @@ def multiscale(
 
 
 def _boxes(seed: int, low: float, high: float, aspect: float, overshoot: float) -> Iterator[Box]:
-    for u, v, s, a in _points(seed):
+    for u, v, s, a in points(seed):
         side = low * (high / low) ** s
         stretch = np.exp(aspect * (a - 0.5))
         width, height = side * stretch, side / stretch
         x = u * (1 + 2 * overshoot - width) - overshoot
         y = v * (1 + 2 * overshoot - height) - overshoot
         yield Box(float(x), float(y), float(x + width), float(y + height))
-
-
-def _points(seed: int, block: int = 64) -> Iterator[NDArray[np.float64]]:
-    from scipy.stats import qmc  # half a second, paid when a plan is made
-
-    engine = qmc.Sobol(4, scramble=False, bits=BITS)
-    shift = np.random.default_rng(seed).integers(0, 2**BITS, 4)
-    while True:
-        whole = (engine.random(block) * 2**BITS).astype(np.int64)
-        yield from ((whole ^ shift) + 0.5) / 2**BITS

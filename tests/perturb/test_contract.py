@@ -51,7 +51,15 @@ class Generous(FixedDesign):
         super().__init__(ROW)
 
     def ask(self, n):
-        return super().ask(n + 1)
+        return super().ask(n + 1 if n else 0)
+
+
+class Eager(FixedDesign):
+    def __init__(self, seed):
+        super().__init__(ROW)
+
+    def ask(self, n):
+        return super().ask(max(n, 1))
 
 
 class Shuffling(FixedDesign):
@@ -96,7 +104,8 @@ class Restless(FixedDesign):
         (lambda seed: FixedDesign([Box(1.1, 0, 1.5, 1)]), "misses the picture"),
         (Endless, "more than its budget"),
         (Unseeded, "same seed gives another plan"),
-        (Generous, "ask\\(0\\) proposes"),
+        (Generous, "ask\\(1\\) proposes 2"),
+        (Eager, "ask\\(0\\) proposes"),
         (Shuffling, "is not ask"),
         (ScoresOnly, "no failures"),
         (Restless, "after it was done"),
