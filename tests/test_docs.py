@@ -95,6 +95,14 @@ def test_every_example_runs(place, name):
     assert (folder / done.stdout.split()[-1]).exists()
 
 
+def test_the_facts_of_another_network_are_read(tmp_path):
+    from probe.backends import resolve
+
+    (tmp_path / "net.onnx").write_bytes(b"weights")
+    (tmp_path / "net.toml").write_text(blocks("toml")[0])
+    assert resolve(tmp_path / "net.onnx").labels == ("cat", "dog")
+
+
 def test_the_two_set_up_commands_are_what_ci_runs():
     script = (ROOT / ".ci" / "run").read_text("utf-8")
     assert len(INSTALLS) == 2

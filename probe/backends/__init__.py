@@ -21,9 +21,10 @@ NAMES = ("local", "skin")
 def resolve(spec: Spec) -> Backend:
     """The backend that `spec` means: itself, a name, the URL of a server, or an ONNX file.
 
-    Names are `local` (the default network) and `skin` (the 1996 skin filter). A bare path is
-    enough for a copy of the default network's weights; any other needs its facts stated by
-    `Onnx(path, labels=...)`. Raises UsageError for what is none of these.
+    Names are `local` (the default network) and `skin` (the 1996 skin filter). What another
+    network takes and gives is stated in a TOML file of its name beside it, with the arguments
+    of `Onnx` as keys; a copy of the default network's weights needs none. Raises UsageError for
+    what is none of these.
     """
     if isinstance(spec, Backend):
         return spec
@@ -51,28 +52,12 @@ def _named(spec: str) -> Backend:
 
         return Http(spec)
     if spec.lower().endswith(".onnx"):
-        return _onnx(Path(spec))
+        from probe.backends.onnx_file import from_file
+
+        return from_file(Path(spec))
     if Path(spec).exists():
         raise UsageError(f"{spec} is not an ONNX file; its name must end in .onnx")
     raise UsageError(
         f"no backend is called {spec!r}.{nearest(spec, NAMES)} "
         f"Known: {', '.join(NAMES)}, a URL (http://...), or the path of an .onnx file"
-    )
-
-
-def _onnx(path: Path) -> Backend:
-    from hashlib import file_digest
-
-    from probe.backends.local import SHA256, open_nsfw
-
-    try:
-        with path.open("rb") as file:
-            known = file_digest(file, "sha256").hexdigest() == SHA256
-    except OSError as error:
-        raise UsageError(f"cannot read the network {path}: {error.strerror}") from error
-    if known:
-        return open_nsfw(path)
-    raise UsageError(
-        f"{path}: what the network takes and gives must be stated: "
-        "Onnx(path, labels=[...], size=(w, h), layout=..., channels=..., scale=..., mean=...)"
     )

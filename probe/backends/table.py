@@ -38,10 +38,10 @@ class ScoresFile:
     """A CSV file with one row a variant, as `probe variants --write` and every run write it.
 
     Columns `kind` (identity, full, box, window), `x0`, `y0`, `x1`, `y1` (fractions of the
-    picture, matched to six decimals), and one column a label; `index`, `source`, `failure` and
-    those whose name starts with `file` are ignored, and so are rows of kind `repeat`. A variant
-    without a row, or with an empty cell, is a failure of that variant. Nothing is rendered. Read at the first use; raises UsageError with the line and
-    column for what cannot be read.
+    picture, matched to six decimals), and one column a label. `index`, `source`, `failure` and
+    columns whose name starts with `file` are ignored, and so are rows of kind `repeat`. A variant
+    without a row, or with an empty cell, is a failure of that variant. Nothing is rendered.
+    Read at the first use; raises UsageError with the line and column for what cannot be read.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

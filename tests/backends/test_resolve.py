@@ -44,8 +44,51 @@ def test_what_is_no_backend_says_what_would_be(spec, says):
 def test_other_networks_need_their_facts(tmp_path):
     path = tmp_path / "net.onnx"
     path.write_bytes(b"something")
-    with pytest.raises(UsageError, match="labels="):
+    with pytest.raises(UsageError, match=r"net\.toml beside it \(labels"):
         resolve(path)
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(UsageError, match="not an ONNX file"):
         resolve(str(tmp_path / "notes.txt"))
+
+
+def test_a_toml_file_beside_a_network_states_its_facts(tmp_path):
+    path = tmp_path / "mine.onnx"
+    shutil.copy(local().path, path)
+    (tmp_path / "mine.toml").write_text(
+        """
+        labels = ["sfw", "nsfw"]
+        layout = "NHWC"
+        size = [224, 224]
+        resize = [256, 256]
+        jpeg = 75
+        channels = "BGR"
+        mean = [104, 117, 123]
+        question = "nsfw"
+        """
+    )
+    stated = resolve(path)
+    assert stated.identity == local().identity
+    assert stated.limits == local().limits
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("labels = ", "is not TOML"),
+        ("size = [8, 8]", "labels is missing"),
+        ('labels = ["a"]\nlayuot = "NCHW"', "Did you mean 'layout'"),
+        ('labels = "ab"', "labels must be list"),
+        ("labels = [1, 2]", "labels must hold str"),
+        ('labels = ["a"]\nsize = [8.5, 8]', "size must hold int"),
+        ('labels = ["a"]\nscale = true', "scale must be float or int"),
+        ('labels = ["a"]\nlayout = "CHW"', "layout must be one of"),
+        ('labels = ["a"]\nsize = [8]', "size must be"),
+        ('labels = ["a"]\nmean = [1]', "mean and std must be three"),
+        ('labels = ["a"]\nquestion = "b"', "question 'b'"),
+    ],
+)
+def test_a_mistake_in_the_facts_is_named(tmp_path, text, says):
+    (tmp_path / "net.onnx").write_bytes(b"something")
+    (tmp_path / "net.toml").write_text(text)
+    with pytest.raises(UsageError, match=says):
+        resolve(tmp_path / "net.onnx")
