@@ -37,6 +37,14 @@ class Commands(click.Group):
         command: click.Command = getattr(import_module(COMMANDS[name]), name)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """A reader that went away (`| head`) is no error: what was asked is in the ledger."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -78,9 +86,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         cause = error.__cause__ or error  # click turns a KeyboardInterrupt into an Abort
         code = getattr(cause, "exit_code", 130)
         code = _report(given, cause, str(cause) or "interrupted", code, _again(given, cause))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     except Exception as error:
         if "--debug" in given:
             raise

@@ -14,30 +14,8 @@ import zlib
 import pytest
 from PIL import Image
 
-from probe.cli import main
 from probe.ledger import Ledger
 from probe.testing.planted import planted_picture
-
-
-@pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
-    """Run a command in-process in an empty folder: (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as exit:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return exit.value.code, out, err
-
-    return call
-
-
-@pytest.fixture
-def picture(tmp_path):
-    planted_picture().save(tmp_path / "planted.png")
-    return "planted.png"
 
 
 def one_line(err: str, code: int, *words: str):
