@@ -71,7 +71,8 @@ def prune(
 def recover(path: Path, new: Path) -> Recovered:
     """Copy every good answer to a new ledger; the damaged one is only read.
 
-    An answer whose raw body is damaged is copied without it.
+    An answer whose raw body is damaged is copied without it. Around an unreadable page the
+    rest is read, unless it is one that many answers depend on (a root page, the list of labels).
     """
     if new.exists():
         raise UsageError(f"{new} exists already: name a new file to recover to")

@@ -191,6 +191,29 @@ def test_one_ledger_in_many_threads(path, ask):
     ledger.close()
 
 
+def test_nobody_reads_what_another_thread_has_not_committed(path, ask):
+    from probe.ledger import rows
+    from probe.ledger.record import Record
+
+    ledger, found = Ledger(path), []
+    record = Record(ask(1), Scores({"a": 1.0}), None, 0)
+    reader = threading.Thread(target=lambda: found.append(ledger.lookup([ask(1)])))
+
+    def write_half() -> None:
+        with ledger._database.writing() as connection:
+            rows.put(connection, [record], {})
+            reader.start()
+            reader.join(0.2)
+            raise KeyboardInterrupt
+
+    ledger.lookup([])
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    reader.join()
+    assert found == [{}]
+    ledger.close()
+
+
 def test_a_ledger_may_be_collected_while_another_writes(path, ask, monkeypatch):
     monkeypatch.setattr("probe.ledger.file.BUSY_SECONDS", 0.0)
     one, two = Ledger(path), Ledger(path)

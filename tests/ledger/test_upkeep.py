@@ -122,20 +122,20 @@ def test_recover_reads_around_torn_pages(path, ask):
             ledger.store(answers[n : n + 10])
     whole = path.read_bytes()
     pages = len(whole) // 4096
-    kept = 0
+    kept = []
     for page in range(10, pages, pages // 12):
         torn = whole[: page * 4096] + b"\xa5" * 4096 + whole[(page + 1) * 4096 :]
         path.write_bytes(torn)
         new = path.with_name(f"new{page}.db")
         done = recover(path, new)
-        kept += done.kept
+        kept.append(done.kept)
         assert path.read_bytes() == torn
         assert verify(new).ok
         with Ledger(new) as ledger:
             known = ledger.lookup([q for q, _ in answers])
         assert len(known) == done.kept
         assert known.items() <= dict(answers).items()
-    assert kept > 0.8 * 300 * len(range(10, pages, pages // 12))
+    assert sum(count == 300 for count in kept) > 0.7 * len(kept), "a lost body lost its answer"
 
 
 def test_recover_takes_what_a_killed_process_left_in_the_log(path, ask, filled, tmp_path):
@@ -261,6 +261,30 @@ def test_what_was_spilled_is_erased_too(path, filled, ask):
     assert spill(path, [record]).parent == path.parent
     assert erase(path, image=ask().image).answers == 11
     assert b"ab" * 32 not in bytes_beside(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="needs the superuser")
+def test_what_another_user_put_into_the_temp_folder_is_not_taken_up(
+    path, filled, ask, tmp_path, monkeypatch
+):
+    from probe.ledger.record import Record
+    from probe.ledger.spill import spill
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temp"))
+    (tmp_path / "temp").mkdir()
+    aside = path.parent.rename(path.parent.with_name("aside"))
+    record = Record(ask(30), Scores({"a": 1.0}), None, 0)
+    files = [spill(path, [record]) for _ in range(2)]
+    aside.rename(path.parent)
+    assert {file.parent for file in files} == {tmp_path / "temp"}
+    os.chown(files[0], 12345, -1)
+    files[1].unlink()
+    files[1].symlink_to(files[0])
+    with Ledger(path) as ledger:
+        assert ledger.lookup([ask(30)]) == {}
+        os.chown(files[0], 0, -1)
+    with Ledger(path) as ledger:
+        assert ledger.lookup([ask(30)])
 
 
 def test_a_spilled_line_that_is_cut_or_foreign_is_passed_over(path, filled, ask):
