@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -123,8 +124,11 @@ def test_a_ledger_works_on_both_sides_of_a_fork(path):
     if child == 0:
         code = 1
         try:
+            signal.alarm(20)
             ledger.store([(question(1), Scores({"a": 1.0}))])
             memory.store([(question(1), Scores({"a": 1.0}))])
+            with ThreadPoolExecutor(1) as pool:
+                assert len(pool.submit(ledger.lookup, [question(0), question(1)]).result()) == 2
             ledger.close()
             code = 0
         finally:
