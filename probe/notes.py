@@ -10,12 +10,15 @@ MANY_VARIANTS = 16
 SMALL = 0.01
 
 
-def findings(result: Result, unknown: int = 0) -> list[str]:
+def findings(result: Result, unknown: int = 0, damaged: int = 0) -> list[str]:
     """Sentences on what the answers cannot show.
 
     unknown: how many variants an earlier run sent without ever receiving their answer.
+    damaged: how many stored answers do not fit their checksum.
     """
     notes = []
+    if damaged:
+        notes.append(f"{damaged} stored answers were damaged and asked again: `probe ledger verify`.")
     if unknown:
         notes.append(
             f"{unknown} variant{'s were' if unknown > 1 else ' was'} in flight when an earlier run "
@@ -30,8 +33,12 @@ def findings(result: Result, unknown: int = 0) -> list[str]:
     ]
     notes += _spread(scores, result)
     notes += _full_size(result)
-    if len(result.failures):
-        notes.append(f"{len(result.failures)} variants got no score; the map leaves them out.")
+    if holes := len(result.failures):
+        one = holes == 1
+        notes.append(
+            f"{holes} variant{'' if one else 's'} got no score; the map leaves "
+            f"{'it' if one else 'them'} out."
+        )
     return notes
 
 

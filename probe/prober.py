@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import stdev
-from typing import Any
+from typing import Any, Literal
 
 from probe.api.transport import Purse, Transport
 from probe.backends import resolve
@@ -129,10 +129,11 @@ class Prober:
             yield snapshot(label)
             for _ in loop.run(run.sampler):
                 yield snapshot(label)
-            yield snapshot(label, complete=True)
+            yield snapshot(label, "complete")
         except (ProbeError, Interrupted) as error:
             if loop.answers and isinstance(loop.answers[0].outcome, Scores):
-                error.partial = snapshot(choose_label(label, run.limits, loop.answers[0].outcome))
+                known = choose_label(label, run.limits, loop.answers[0].outcome)
+                error.partial = snapshot(known, "stopped")
             raise
         finally:
             transport.close()
@@ -224,8 +225,14 @@ def _intent(run: Run, ledger: Ledger) -> Callable[[Sequence[Variant]], None]:
 
 
 def _snapshot(
-    run: Run, loop: Loop, purse: Purse, started: float, label: str, complete: bool = False
+    run: Run,
+    loop: Loop,
+    purse: Purse,
+    started: float,
+    label: str,
+    ended: Literal["complete", "stopped"] | None = None,
 ) -> Result:
+    """What is known now; what takes a look at every answer is left to the last one."""
     reference = loop.answers[0].outcome
     assert isinstance(reference, Scores)
     price = run.limits.price
@@ -243,10 +250,13 @@ def _snapshot(
         cost=None if price is None else purse.calls * price.per_call,
         currency=None if price is None else price.currency,
         seconds=time.monotonic() - started,
-        noise=_noise(loop.answers, label),
-        complete=complete,
+        complete=ended == "complete",
+        notes=run.picture.notes,
     )
-    return replace(result, notes=(*run.picture.notes, *findings(result, loop.unknown)))
+    if ended is None:
+        return result
+    result = replace(result, noise=_noise(loop.answers, label))
+    return replace(result, notes=(*result.notes, *findings(result, loop.unknown, loop.ledger.damaged)))
 
 
 def _noise(answers: Sequence[Answer], label: str) -> float | None:

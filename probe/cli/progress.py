@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from probe.result import Result
 
 EVERY = 10.0
+FRAME = 0.1
 
 
 @contextmanager
@@ -63,8 +64,13 @@ def _bar(total: int) -> Iterator[Callable[[Result], None]]:
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=total, status="")
+        last = 0.0
 
         def show(result: Result) -> None:
+            nonlocal last
+            if time.monotonic() - last < FRAME:
+                return
+            last = time.monotonic()
             bar.update(task, completed=len(result.answers), status=_status(result))
 
         yield show

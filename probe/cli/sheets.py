@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from probe.cli.options import length_text, make_prober, method_options
+from probe.cli.options import length_text, make_prober
+from probe.cli.running import HOLES, announce, arguments, ask, folder_of
 from probe.errors import OutputError, UsageError
 from probe.text import printable
 from probe.types import Box, Codec, Failure, Identity, Perturbation, Scores, Window
@@ -19,18 +20,6 @@ if TYPE_CHECKING:
     from probe.plan import Plan
     from probe.result import Result
     from probe.show import Tile
-
-
-def arguments(picture: Picture, method: str, given: dict[str, Any]) -> dict[str, Any]:
-    """What Prober.probe and Prober.plan are called with."""
-    return {
-        "image": picture,
-        "label": given["label"],
-        "method": method,
-        "budget": given["budget"],
-        "seed": given["seed"],
-        **method_options(method, given),
-    }
 
 
 def planned_tiles(plan: Plan) -> Iterator[Tile]:
@@ -55,7 +44,6 @@ def draw(
     picture: Picture, image: str, methods: Sequence[str], given: dict[str, Any]
 ) -> tuple[list[Path], int]:
     """One sheet with a section a method; returns the file and the exit code."""
-    from probe.cli.probing import HOLES, announce, ask, folder_of
     from probe.show import save_sheet, sheet_of
 
     prober, code = make_prober(given), 0
