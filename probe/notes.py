@@ -18,7 +18,9 @@ def findings(result: Result, unknown: int = 0, damaged: int = 0) -> list[str]:
     """
     notes = []
     if damaged:
-        notes.append(f"{damaged} stored answers were damaged and asked again: `probe ledger verify`.")
+        notes.append(
+            f"{damaged} stored answers were damaged and asked again: `probe ledger verify`."
+        )
     if unknown:
         notes.append(
             f"{unknown} variant{'s were' if unknown > 1 else ' was'} in flight when an earlier run "

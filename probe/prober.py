@@ -256,7 +256,9 @@ def _snapshot(
     if ended is None:
         return result
     result = replace(result, noise=_noise(loop.answers, label))
-    return replace(result, notes=(*result.notes, *findings(result, loop.unknown, loop.ledger.damaged)))
+    return replace(
+        result, notes=(*result.notes, *findings(result, loop.unknown, loop.ledger.damaged))
+    )
 
 
 def _noise(answers: Sequence[Answer], label: str) -> float | None:
