@@ -6,6 +6,7 @@ they arrive in, so a map depends neither on threads nor on what the ledger alrea
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -21,13 +22,15 @@ from probe.result import Answer
 from probe.signals import caught
 from probe.types import Failure, Identity, Perturbation, Sampler, Scores
 
+log = logging.getLogger(__name__)
+
 Ask = Callable[[int], Sequence[Perturbation]]
 Source = Literal["sent", "ledger", "same"]
 
 
 @dataclass(frozen=True)
 class Order:
-    """What a run may do: how many variants, from where, until when.
+    """What a run asks: how many variants, what before and after them, and of whom.
 
     opening: asked after the reference, before the sampler's; closing: after all others.
     """
@@ -36,7 +39,6 @@ class Order:
     opening: Sequence[Perturbation] = ()
     closing: Sequence[Perturbation] = ()
     offline: bool = False
-    max_seconds: float | None = None
 
     @property
     def repeats(self) -> int:
@@ -51,6 +53,7 @@ class Order:
 class Loop:
     """Runs one order. `answers` is the table so far, in plan order.
 
+    deadline: on the monotonic clock, after which nothing more is sent.
     unknown: variants of this run that an earlier run sent and that were never answered; they
     may have been billed then, and are asked again now.
     """
@@ -61,6 +64,7 @@ class Loop:
     ledger: Ledger
     transport: Transport
     host: str | None
+    deadline: float | None = None
     answers: list[Answer] = field(default_factory=list)
     unknown: int = 0
     _asked: dict[int, Perturbation] = field(default_factory=dict)
@@ -71,13 +75,12 @@ class Loop:
     _stop: BaseException | None = None
     _cause: BackendError | None = None
     _sampler: Sampler | None = None
-    _started: float = field(default_factory=time.monotonic)
 
     def reference(self) -> Scores:
         """The first call: the unchanged picture alone, so that whatever is wrong costs one call."""
         with caught(self._interrupt):
             missing = self._lookup([Identity()])
-            if missing:
+            if missing and self._may_send():
                 self._submit(missing)
             while self._flying:
                 self._receive()
@@ -106,7 +109,7 @@ class Loop:
     def _drain(self, ask: Ask) -> Iterator[None]:
         while True:
             known = len(self.answers)
-            while self._stop is None and self._flying < self.transport.slots:
+            while self._may_send():
                 batch = self._gather(ask)
                 if not batch:
                     break
@@ -117,6 +120,11 @@ class Loop:
                 return
             if known < len(self.answers):
                 yield
+
+    def _may_send(self) -> bool:
+        if self._patience() == 0:
+            self._halt(LimitReached("the cap on time is reached"))
+        return self._stop is None and self._flying < self.transport.slots
 
     def _gather(self, ask: Ask) -> list[int]:
         """Ask until a batch of questions is found that only the backend can answer."""
@@ -179,7 +187,7 @@ class Loop:
         try:
             delivery = self.transport.done.get(timeout=self._patience())
         except Empty:
-            self._halt(LimitReached(f"--max-time of {self.order.max_seconds:g} s is over"))
+            self._halt(LimitReached("the cap on time is reached"))
             return
         if isinstance(delivery, BaseException):
             self._halt(delivery)
@@ -230,9 +238,10 @@ class Loop:
             self._sampler.tell(answer.perturbation, answer.outcome)
 
     def _patience(self) -> float | None:
-        if self.order.max_seconds is None or self._stop is not None:
+        """Seconds until the deadline; None where nothing has to be given up any more."""
+        if self.deadline is None or self._stop is not None:
             return None
-        return max(0.0, self._started + self.order.max_seconds - time.monotonic())
+        return max(0.0, self.deadline - time.monotonic())
 
     def _interrupt(self, interrupted: Interrupted) -> None:
         """Called from a signal handler: only assignments and a reentrant queue."""
@@ -240,8 +249,25 @@ class Loop:
         self.transport.done.put(interrupted)
 
     def _halt(self, reason: BaseException) -> None:
+        if isinstance(reason, Interrupted) and self._flying:
+            log.warning(
+                "stopping: waiting for %d request%s in flight; again to leave at once",
+                self._flying,
+                "s" if self._flying > 1 else "",
+            )
         self._stop = self._stop or reason
         self.transport.stop()
+
+    @property
+    def flying(self) -> int:
+        """Requests in flight, whose answers are not stored yet."""
+        return self._flying
+
+    def settle(self) -> None:
+        """Receive and store what is in flight, for a run that is left early."""
+        self._halt(GeneratorExit())
+        while self._flying:
+            self._receive()
 
     def _raise_if_stopped(self) -> None:
         if self._stop is None:

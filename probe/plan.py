@@ -137,7 +137,6 @@ class Wishes:
     codec: Codec | None
     repeats: int | None
     offline: bool
-    max_seconds: float | None
 
 
 def prepare(picture: Picture, limits: Limits, identity: str | None, wishes: Wishes) -> Run:
@@ -146,6 +145,9 @@ def prepare(picture: Picture, limits: Limits, identity: str | None, wishes: Wish
     Raises UsageError, LabelError or ImageError for what cannot be met, before any call.
     """
     check_label(wishes.label, limits.labels)
+    for name, number in (("budget", wishes.budget), ("seed", wishes.seed), ("side", wishes.side)):
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise UsageError(f"{name} must be a whole number, not {number!r}")
     options = wishes.method.settle(wishes.options)
     side = min(wishes.side, limits.max_side or wishes.side)
     send = scaled_size(picture.image.size, side)
@@ -156,7 +158,8 @@ def prepare(picture: Picture, limits: Limits, identity: str | None, wishes: Wish
         )
     codec = wishes.codec or Codec(limits.formats[0])
     if codec.format not in limits.formats:
-        raise UsageError(f"the backend takes {', '.join(limits.formats)}, not {codec}")
+        taken = ", ".join(limits.formats)
+        raise UsageError(f"the backend takes {taken}, not {codec}: leave the codec out")
     canvas = Canvas(picture.image.size, send, codec.grid, _seen(limits.seen, send))
     order = _order(wishes, limits, scaled=send != picture.image.size)
     settings = {
@@ -210,7 +213,7 @@ def _order(wishes: Wishes, limits: Limits, scaled: bool) -> Order:
             f"the budget is {wishes.budget}: it must be at least {unchanged + 1} "
             f"(the unchanged picture {unchanged} x and one variant)"
         )
-    return Order(wishes.budget - unchanged, opening, closing, wishes.offline, wishes.max_seconds)
+    return Order(wishes.budget - unchanged, opening, closing, wishes.offline)
 
 
 def choose_label(label: str | None, limits: Limits, reference: Scores) -> str:

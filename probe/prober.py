@@ -9,9 +9,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import stdev
+from threading import Lock
 from typing import Any, Literal
 
-from probe.api.transport import Purse, Transport
+from probe.api.transport import Cap, Purse, Transport
 from probe.backends import resolve
 from probe.errors import Interrupted, ProbeError, UsageError
 from probe.image import Picture, open_image
@@ -39,7 +40,8 @@ class Prober:
     offline     answer from the ledger alone; a miss is an error.
     repeats     how often the unchanged picture is sent again to measure the service's noise;
                 2 by default, 0 for a backend that declares itself deterministic.
-    max_calls, max_cost, max_seconds   hard caps of one run, retries included.
+    max_calls, max_cost, max_time   hard caps on calls, money and seconds, retries included, over
+                all runs of this Prober; the clock starts with the first.
     background  the colour under transparent pixels.
     """
 
@@ -55,7 +57,7 @@ class Prober:
         repeats: int | None = None,
         max_calls: int | None = None,
         max_cost: float | None = None,
-        max_seconds: float | None = None,
+        max_time: float | None = None,
         background: tuple[int, int, int] = (255, 255, 255),
     ) -> None:
         self.backend = resolve(backend)
@@ -67,7 +69,10 @@ class Prober:
         self._repeats = repeats
         self._max_calls = max_calls
         self._max_cost = max_cost
-        self._max_seconds = max_seconds
+        self._max_time = max_time
+        self._cap: Cap | None = None
+        self._deadline: float | None = None
+        self._lock = Lock()
         self._background = background
         self._ledger = ledger if isinstance(ledger, Ledger) else Ledger(ledger or default_path())
         self._memory = Ledger(None)
@@ -120,9 +125,17 @@ class Prober:
         started = time.monotonic()
         run = self._prepare(image, label, method, budget, seed, options)
         ledger = self._ledger_of(run)
-        purse = Purse(self._call_cap(run.limits))
+        purse = Purse(self._start(run.limits, started))
         transport = Transport(self.backend, run.codec, purse, _intent(run, ledger))
-        loop = Loop(run.order, run.renderer, run.question, ledger, transport, run.limits.host)
+        loop = Loop(
+            run.order,
+            run.renderer,
+            run.question,
+            ledger,
+            transport,
+            run.limits.host,
+            self._deadline,
+        )
         snapshot = partial(_snapshot, run, loop, purse, started)
         try:
             label = choose_label(label, run.limits, loop.reference())
@@ -135,8 +148,11 @@ class Prober:
                 known = choose_label(label, run.limits, loop.answers[0].outcome)
                 error.partial = snapshot(known, "stopped")
             raise
+        except GeneratorExit:
+            loop.settle()
+            raise
         finally:
-            transport.close()
+            transport.close(wait=not loop.flying)
             if ledger is not self._memory:
                 ledger.close()
 
@@ -182,7 +198,6 @@ class Prober:
             codec=self._codec,
             repeats=self._repeats,
             offline=self._offline,
-            max_seconds=self._max_seconds,
         )
         if isinstance(image, Picture):
             picture = image
@@ -206,13 +221,24 @@ class Prober:
     def _ledger_of(self, run: Run) -> Ledger:
         return self._memory if run.identity is None else self._ledger
 
-    def _call_cap(self, limits: Limits) -> int | None:
-        if self._max_cost is None:
-            return self._max_calls
+    def _start(self, limits: Limits, now: float) -> Cap:
+        """The cap and the deadline that all runs share, made by the first one."""
+        with self._lock:
+            if self._cap is None:
+                self._cap = self._new_cap(limits)
+                self._deadline = None if self._max_time is None else now + self._max_time
+            return self._cap
+
+    def _new_cap(self, limits: Limits) -> Cap:
+        calls, cost = self._max_calls, self._max_cost
+        if cost is None:
+            return Cap(calls, f"{calls} calls")
         if limits.price is None:
             raise UsageError("a cap on cost needs a price, and this backend states none")
-        affordable = int(self._max_cost / limits.price.per_call + 1e-9)
-        return affordable if self._max_calls is None else min(affordable, self._max_calls)
+        affordable = int(cost / limits.price.per_call + 1e-9) if limits.price.per_call else calls
+        if calls is not None and (affordable is None or calls <= affordable):
+            return Cap(calls, f"{calls} calls")
+        return Cap(affordable, f"{cost:g} {limits.price.currency}")
 
 
 def _intent(run: Run, ledger: Ledger) -> Callable[[Sequence[Variant]], None]:

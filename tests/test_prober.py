@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 
@@ -38,6 +39,14 @@ def limits(**changes) -> Limits:
             **changes,
         }
     )
+
+
+@pytest.fixture(autouse=True)
+def default_signals():
+    """Also where the tests run with Ctrl-C ignored, as under nohup."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
@@ -289,7 +298,7 @@ def test_the_cap_on_time_stops_sending_and_keeps_what_came(ledger):
 
     prober_is_over = threading.Event()
     with pytest.raises(LimitReached, match="time") as stopped:
-        Prober(Slow(), ledger=ledger, max_seconds=0.3).probe(PICTURE)
+        Prober(Slow(), ledger=ledger, max_time=0.3).probe(PICTURE)
     assert 17 <= len(stopped.value.partial.answers) < 64
     assert Prober(Planted(), ledger=ledger, offline=True, max_calls=0).probe(PICTURE, budget=17)
 
@@ -324,6 +333,67 @@ def test_ctrl_c_stops_sending_keeps_what_is_in_flight_and_the_same_call_goes_on(
     assert more.asked == 64 - received
     fresh = Prober(Planted(), ledger=Ledger(None)).probe(PICTURE)
     np.testing.assert_array_equal(resumed.heatmap().values, fresh.heatmap().values)
+
+
+def test_a_second_ctrl_c_leaves_at_once(ledger):
+    release = threading.Event()
+
+    class Hanging(Planted):
+        def score(self, variants, codec):
+            if self.asked > 8:
+                signal.raise_signal(signal.SIGINT)
+                release.wait(60)
+            return super().score(variants, codec)
+
+    class Again(logging.Handler):
+        def emit(self, record):
+            assert "again to leave at once" in record.getMessage()
+            signal.raise_signal(signal.SIGINT)
+
+    logger, again = logging.getLogger("probe.loop"), Again()
+    logger.addHandler(again)
+    try:
+        with pytest.raises(Interrupted):
+            Prober(Hanging(), ledger=ledger).probe(PICTURE)
+        assert not release.is_set()
+    finally:
+        logger.removeHandler(again)
+        release.set()
+
+
+def test_the_caps_hold_over_all_pictures_of_a_prober(ledger):
+    backend = Planted()
+    prober = Prober(backend, ledger=ledger, max_calls=30)
+    prober.probe(PICTURE, budget=20)
+    with pytest.raises(LimitReached, match="cap of 30 calls"):
+        prober.probe(planted_picture((64, 64)), budget=20)
+    assert backend.asked == 30
+    with pytest.raises(LimitReached, match="time"):
+        Prober(backend, ledger=ledger, max_time=0).probe(PICTURE, budget=30)
+    assert backend.asked == 30
+
+
+def test_many_requests_that_fail_in_a_row_end_the_run(ledger):
+    class Broken(Planted):
+        def score(self, variants, codec):
+            if self.asked > 40:
+                self.asked += len(variants)
+                raise BackendError("internal error")
+            return super().score(variants, codec)
+
+    backend = Broken(limits=limits(batch=8))
+    with pytest.raises(BackendError, match=r"in a row.*internal error") as stopped:
+        Prober(backend, ledger=ledger).probe(PICTURE, budget=600)
+    assert stopped.value.exit_code == 3
+    assert backend.asked < 41 + 8 + 100
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"budget": "64"}, {"budget": 64.5}, {"seed": None}, {"budget": True}]
+)
+def test_numbers_that_are_none_are_named(ledger, wrong):
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        Prober(Planted(), ledger=ledger).probe(PICTURE, **wrong)
 
 
 def test_a_service_that_goes_away_leaves_a_partial_map(ledger, monkeypatch):
@@ -446,6 +516,7 @@ def test_leaving_a_stream_early_leaves_nothing_behind(ledger):
     next(stream)
     next(stream)
     stream.close()
+    assert Prober(Planted(), ledger=ledger, offline=True).probe(PICTURE, budget=17).calls == 0
     assert threading.active_count() == threads
     assert signal.getsignal(signal.SIGINT) is handler
 

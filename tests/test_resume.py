@@ -84,6 +84,12 @@ def test_killed_at_any_point_the_same_command_goes_on(tmp_path, concurrency, dea
         assert opened.damaged == 0
 
 
+def default_signals():
+    """Also where the tests run with signals ignored, as under nohup."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 143)])
 def test_a_signal_ends_the_command_with_its_code_and_a_partial_map(tmp_path, number, code):
     class Signalling(Planted):
@@ -104,7 +110,9 @@ def test_a_signal_ends_the_command_with_its_code_and_a_partial_map(tmp_path, num
         command = [sys.executable, "-m", "probe", "occlude", str(picture), "--api", server.url]
         command += ["--codec", "png", "--ledger", str(tmp_path / "l.db")]
         command += ["--out", str(tmp_path / "out")]
-        backend.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        backend.process = subprocess.Popen(
+            command, stderr=subprocess.PIPE, text=True, preexec_fn=default_signals
+        )
         _, errors = backend.process.communicate()
         assert backend.process.returncode == code
         assert f"stopped by {number}" in errors

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.api.transport import RETRY_TOKENS, UNSENT, Delivery, Purse, Transport
+from probe.api.transport import RETRY_TOKENS, UNSENT, Cap, Delivery, Purse, Transport
 from probe.errors import BackendError, ContractError, LimitReached, Rejected, Unreachable
 from probe.types import Codec, Failure, Limits, Scores
 
@@ -124,7 +124,7 @@ def test_nobody_there_is_tried_again_and_costs_nothing():
 
 def test_the_cap_is_never_passed_and_what_was_received_is_handed_back():
     backend = Scripted(lambda n, before: GOOD if n < 3 else Failure("throttled", "wait"))
-    purse = Purse(max_calls=5)
+    purse = Purse(Cap(5))
     delivery = deliver(backend, 4, purse)
     assert isinstance(delivery.error, LimitReached)
     assert delivery.outcomes[:3] == [GOOD] * 3
@@ -132,7 +132,7 @@ def test_the_cap_is_never_passed_and_what_was_received_is_handed_back():
 
 
 def test_a_batch_larger_than_the_cap_is_sent_in_part():
-    backend, purse = Scripted(lambda n, before: GOOD), Purse(max_calls=3)
+    backend, purse = Scripted(lambda n, before: GOOD), Purse(Cap(3))
     delivery = deliver(backend, 4, purse)
     assert isinstance(delivery.error, LimitReached)
     assert delivery.outcomes == [GOOD] * 3 + [UNSENT]

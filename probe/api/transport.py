@@ -6,6 +6,7 @@ handed back, also when the run has to stop in the middle of a batch.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from tenacity.wait import wait_base, wait_random_exponential
 from probe.errors import BackendError, ContractError, LimitReached, Rejected, Unreachable
 from probe.types import Backend, Codec, Failure, FailureKind, Scores, Variant
 
+log = logging.getLogger(__name__)
+
 ATTEMPTS: dict[FailureKind, int] = {
     "refused": 1,
     "invalid": 2,
@@ -26,6 +29,7 @@ ATTEMPTS: dict[FailureKind, int] = {
     "unavailable": 4,
 }
 RETRY_TOKENS = 100
+FAILURES_IN_A_ROW = 20
 LONGEST_WAIT = 120.0
 UNSENT = Failure("unavailable", "not sent: the run was stopped")
 
@@ -43,45 +47,79 @@ class Delivery:
     cause: BackendError | None = None
 
 
+class Cap:
+    """A hard cap on calls, retries included, over all runs and threads that share it."""
+
+    def __init__(self, most: int | None = None, said: str = "calls") -> None:
+        self._left = most
+        self._lock = threading.Lock()
+        self.message = f"the cap of {said} is reached"
+
+    def take(self, calls: int) -> int:
+        """Take leave for up to `calls` calls; returns how many are allowed."""
+        with self._lock:
+            if self._left is not None:
+                calls = min(calls, self._left)
+                self._left -= calls
+            return calls
+
+    def give_back(self, calls: int) -> None:
+        with self._lock:
+            if self._left is not None:
+                self._left += calls
+
+
 class Purse:
-    """Counts calls and requests over all threads, and keeps the caps of the run.
+    """Counts the calls and requests of one run, under its cap, and knows when to give up.
 
     Retries are paid from a run-wide budget: an outage empties it and the run fails fast, while
-    a service that answers four times in five never does.
+    a service that answers four times in five never does. So do many failed requests in a row.
     """
 
-    def __init__(self, max_calls: int | None = None) -> None:
+    def __init__(self, cap: Cap | None = None) -> None:
+        self.cap = cap or Cap()
         self.calls = 0
         self.requests = 0
-        self._max_calls = max_calls
         self._tokens = RETRY_TOKENS
+        self._failed = 0
         self._lock = threading.Lock()
 
     def take(self, calls: int) -> int:
-        """Take leave for one request of up to `calls` calls; returns how many the cap allows."""
+        """Take leave for one request of up to `calls` calls; returns how many are allowed."""
+        allowed = self.cap.take(calls)
         with self._lock:
-            if self._max_calls is not None:
-                calls = min(calls, self._max_calls - self.calls)
-            self.calls += calls
-            self.requests += calls > 0
-            return calls
+            self.calls += allowed
+            self.requests += allowed > 0
+        return allowed
 
     def refund(self, calls: int) -> None:
         """Give back calls that never left: no connection could be made."""
+        self.cap.give_back(calls)
         with self._lock:
             self.calls -= calls
             self.requests -= 1
 
     def earn(self) -> None:
+        """A variant got its score."""
         with self._lock:
+            self._failed = 0
             self._tokens = min(RETRY_TOKENS, self._tokens + 1)
 
     def retry(self, items: int, reason: str) -> None:
+        """Pay for sending again; raises BackendError when the budget is empty."""
         with self._lock:
             self._tokens -= 2 * items
             if self._tokens < 0:
+                raise BackendError(f"too many failures, sending stopped; the last one: {reason}")
+
+    def fail(self, reason: str) -> None:
+        """A whole request failed; raises BackendError when too many did in a row."""
+        with self._lock:
+            self._failed += 1
+            if self._failed >= FAILURES_IN_A_ROW:
                 raise BackendError(
-                    f"too many failures in a row, sending stopped; the last one: {reason}"
+                    f"{self._failed} requests failed in a row, sending stopped; "
+                    f"the last one: {reason}"
                 )
 
 
@@ -157,12 +195,14 @@ class Transport:
         """No new sends from now on; sleeping retries wake up and give up."""
         self._stopped.set()
 
-    def close(self) -> None:
+    def close(self, wait: bool = True) -> None:
+        """End the threads, after what they have in flight unless told not to `wait`."""
         self.stop()
         for _ in self._threads:
             self._jobs.put(None)
-        for thread in self._threads:
-            thread.join()
+        if wait:
+            for thread in self._threads:
+                thread.join()
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -192,12 +232,13 @@ class Transport:
             return []
         again = [i for i in batch.waiting if batch.sent[i]]
         if again:
-            self._purse.retry(len(again), str(batch.outcomes[again[0]]))
+            self._purse.retry(len(again), self._reason(batch, again[0]))
         batch.cause = None
         self._send(batch, batch.waiting)
         batch.waiting = [i for i in batch.waiting if _worth_retrying(batch, i)]
         failures = [f for i in batch.waiting if isinstance(f := batch.outcomes[i], Failure)]
         for failure in failures:
+            log.info("to be sent again (%s): %s", failure.kind, failure.message)
             if failure.wait is not None and failure.wait > LONGEST_WAIT:
                 raise LimitReached(f"the service asks to wait {failure.wait:.0f} s")
         return failures
@@ -211,11 +252,12 @@ class Transport:
         if allowed:
             self._request(batch, ready[:allowed])
         if allowed < len(ready):
-            raise LimitReached("the cap on calls or cost is reached; raise it to go on")
+            raise LimitReached(self._purse.cap.message)
 
     def _request(self, batch: _Batch, ready: Sequence[int]) -> None:
         variants = [batch.variants[i] for i in ready]
         self._before_send(variants)
+        log.info("sending %d", len(variants))
         for i in ready:
             batch.sent[i] += 1
         try:
@@ -231,6 +273,8 @@ class Transport:
             batch.cause = error
             outcomes = [Failure("unavailable", str(error))] * len(ready)
         except BackendError as error:
+            log.info("a request of %d failed: %s", len(ready), error)
+            self._purse.fail(str(error))
             if len(ready) > 1:
                 self._halve(batch, ready, str(error))
                 return
@@ -247,6 +291,11 @@ class Transport:
             if not self._stopped.is_set():
                 self._purse.retry(1, reason)
                 self._send(batch, half)
+
+    @staticmethod
+    def _reason(batch: _Batch, index: int) -> str:
+        outcome = batch.outcomes[index]
+        return outcome.message if isinstance(outcome, Failure) else ""
 
     def _fits(self, batch: _Batch, index: int) -> bool:
         most = self._limits.max_bytes

@@ -69,7 +69,7 @@ class Http:
             reply = self._ask("POST", f"{self.url}/score", {"images": images})
         except Lost as error:
             return [Failure("lost", str(error), billed=True)] * len(variants)
-        if reply.status in (429, 502, 503, 504):
+        if reply.status in (429, 502, 503, 504) or (reply.status >= 500 and len(variants) == 1):
             kind: FailureKind = "throttled" if reply.status == 429 else "unavailable"
             said = f"{address(self.url)} answered {reply.status}: {reply.excerpt}"
             return [Failure(kind, said, wait=reply.wait)] * len(variants)

@@ -184,7 +184,7 @@ def make_prober(given: dict[str, Any]) -> Prober:
         repeats=given["repeats"],
         max_calls=given["max_calls"],
         max_cost=given["max_cost"],
-        max_seconds=given["max_time"],
+        max_time=given["max_time"],
     )
 
 
