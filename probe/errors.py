@@ -94,5 +94,6 @@ class Interrupted(KeyboardInterrupt):
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """' Did you mean X?' for a mistyped word, or nothing."""
-    matches = get_close_matches(word, list(known), n=1)
-    return f" Did you mean {matches[0]!r}?" if matches else ""
+    folded = {name.casefold(): name for name in known}
+    matches = get_close_matches(word.casefold(), folded, n=1)
+    return f" Did you mean {folded[matches[0]]!r}?" if matches else ""

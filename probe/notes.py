@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from probe.result import Result
+from probe.text import count
 from probe.types import Identity, Scores
 
 FEW_LEVELS = 6
@@ -19,12 +20,12 @@ def findings(result: Result, unknown: int = 0, damaged: int = 0) -> list[str]:
     notes = []
     if damaged:
         notes.append(
-            f"{damaged} stored answers were damaged and asked again: `probe ledger verify`."
+            f"{count(damaged, 'stored answer')} damaged and asked again: see `probe ledger verify`."
         )
     if unknown:
         notes.append(
-            f"{unknown} variant{'s were' if unknown > 1 else ' was'} in flight when an earlier run "
-            "ended; asked again, perhaps billed twice."
+            f"{count(unknown, 'variant')} in flight when another run ended, or still is; "
+            "asked again, perhaps billed twice."
         )
     scores = [
         answer.outcome[result.label]
@@ -36,11 +37,8 @@ def findings(result: Result, unknown: int = 0, damaged: int = 0) -> list[str]:
     notes += _spread(scores, result)
     notes += _full_size(result)
     if holes := len(result.failures):
-        one = holes == 1
-        notes.append(
-            f"{holes} variant{'' if one else 's'} got no score; the map leaves "
-            f"{'it' if one else 'them'} out."
-        )
+        them = "it" if holes == 1 else "them"
+        notes.append(f"{count(holes, 'variant')} got no score; the map leaves {them} out.")
     return notes
 
 

@@ -36,13 +36,14 @@ LOCAL_SECONDS = 0.01
 class Plan:
     """What a run would do, known before anything is paid.
 
-    answers: how many the map uses. known: how many of them the ledger has. calls: images to
-    send at most, without retries. requests, bytes: what that means on the wire; the bytes are
-    those of the unchanged picture for every call. cost: None where no price is known.
+    method: its name. answers: how many the map uses. known: how many of them the ledger has.
+    calls: images to send at most, without retries. requests, bytes: what that means on the wire;
+    the bytes are those of the unchanged picture for every call. cost: None where no price is known.
     seconds: a guess at half a second a request, or 10 ms an answer of a local network.
     digest: the same for the same plan, whatever label is looked at.
     """
 
+    method: str
     answers: int
     known: int
     calls: int
@@ -107,6 +108,7 @@ class Run:
         if self.codec.format != "pixels" and missing:
             size = len(encode(self.renderer.base, self.codec))
         return Plan(
+            method=self.settings["method"],
             answers=len(perturbations),
             known=len(known),
             calls=calls,

@@ -21,3 +21,8 @@ def _spelled(character: str) -> str:
     if character.isprintable() or unicodedata.category(character) == "Zs":
         return character
     return character.encode("unicode_escape").decode("ascii")
+
+
+def count(number: int, noun: str) -> str:
+    """`1 call`, `2 calls`, `1,024 calls`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -43,7 +43,7 @@ def test_damaged_answers_are_asked_again_and_said(tmp_path):
     backend = Planted()
     result = Prober(backend, ledger=ledger).probe(planted_picture(), budget=8)
     assert backend.asked == 2
-    assert any("2 stored answers were damaged" in note for note in result.notes)
+    assert any("2 stored answers damaged" in note for note in result.notes)
 
 
 def test_holes_are_counted():

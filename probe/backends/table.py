@@ -27,7 +27,7 @@ from probe.types import (
 
 KEY = ("kind", "x0", "y0", "x1", "y1")
 KINDS = ("identity", "repeat", "full", "box", "window")
-OTHERS = ("index", "source", "failure")
+OTHERS = ("index", "source", "failure", "fill", "picture")
 DIGITS = 6
 MAX_BYTES = 64 * 2**20
 
@@ -38,10 +38,11 @@ class ScoresFile:
     """A CSV file with one row a variant, as `probe variants --write` and every run write it.
 
     Columns `kind` (identity, full, box, window), `x0`, `y0`, `x1`, `y1` (fractions of the
-    picture, matched to six decimals), and one column a label. `index`, `source`, `failure` and
-    columns whose name starts with `file` are ignored, and so are rows of kind `repeat`. A variant
-    without a row, or with an empty cell, is a failure of that variant. Nothing is rendered.
-    Read at the first use; raises UsageError with the line and column for what cannot be read.
+    picture, matched to six decimals), and one column a label. `fill` and `picture` are compared by
+    `check`; `index`, `source`, `failure`, columns whose name starts with `file`, and rows of kind
+    `repeat` are ignored. A variant without a row, or with an empty cell, is a failure of that
+    variant. Nothing is rendered. Read at the first use; raises UsageError with the line and
+    column for what cannot be read.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -66,11 +67,31 @@ class ScoresFile:
         table = self._read()
         return [self._look_up(table, variant.perturbation) for variant in variants]
 
+    def check(self, digest: str, fill: str, asked: Sequence[Perturbation]) -> None:
+        """Raise UsageError where the table was written for another picture, fill or plan."""
+        table = self._read()
+        if any(not digest.startswith(picture) for picture in table.pictures):
+            raise UsageError(f"{self.path} holds the scores of another picture")
+        if table.fills - {fill}:
+            written = ", ".join(sorted(table.fills))
+            raise UsageError(f"{self.path} was written with --fill {written}, not {fill}")
+        changed = [change for change in asked if not isinstance(change, Identity)]
+        if changed and not any(_place(change) in table.rows for change in changed):
+            raise UsageError(
+                f"{self.path} has no row for this plan: give the method, size, stride, budget and "
+                "seed that it was written with"
+            )
+
     def _look_up(self, table: _Table, perturbation: Perturbation) -> Scores | Failure:
         place = _place(perturbation)
         row = table.rows.get(place)
         if row is not None and len(row) == len(table.labels):
             return Scores(row)
+        if isinstance(perturbation, Identity):
+            raise UsageError(
+                f"{self.path}: the row of kind {place[0]} (the picture as it is) has no score: "
+                "fill it in"
+            )
         name = f"{place[0]} {' '.join(f'{edge:.6g}' for edge in place[1:])}"
         return Failure("refused", f"no score in {self.path.name} for {name}")
 
@@ -97,8 +118,13 @@ class _Table:
             raise UsageError(f"{path} is larger than {MAX_BYTES >> 20} MiB; no file of scores is")
         self.digest = sha256(data).hexdigest()
         self.rows: dict[_Place, dict[str, float]] = {}
+        self.fills: set[str] = set()
+        self.pictures: set[str] = set()
         try:
-            self._parse(path, csv.reader(StringIO(text, newline=""), strict=True))
+            header, _, _ = text.partition("\n")
+            separator = ";" if header.count(";") > header.count(",") else ","
+            lines = csv.reader(StringIO(text, newline=""), strict=True, delimiter=separator)
+            self._parse(path, lines)
         except csv.Error as error:
             raise UsageError(f"{path} is not a CSV file: {error}") from error
 
@@ -132,6 +158,8 @@ class _Table:
         if kind in ("box", "window"):
             edges = [_number(where, name, row.get(name, "")) for name in KEY[1:]]
         place = _rounded(kind, *edges)
+        self.fills |= {row["fill"]} if row.get("fill") else set()
+        self.pictures |= {row["picture"]} if row.get("picture") else set()
         scores = {
             label: _number(where, label, row[label]) for label in self.labels if row.get(label)
         }
@@ -153,7 +181,7 @@ def _rounded(kind: str, *edges: float) -> _Place:
 
 def _number(where: str, column: str, cell: str) -> float:
     try:
-        number = float(cell)
+        number = float(cell.replace(",", "."))
     except ValueError:
         number = math.nan
     if not math.isfinite(number):

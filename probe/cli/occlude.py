@@ -19,6 +19,7 @@ from probe.cli import options
 )
 @options.service
 @options.design
+@options.cover
 @options.run
 @options.output
 def occlude(images: tuple[str, ...], method: str, **given: Any) -> int:

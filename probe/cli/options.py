@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,20 +17,23 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class LengthType(click.ParamType[Any]):
-    """`0.25` is a fraction of the side, `64` or `64px` pixels; `0.25x0.5` is width x height."""
+    """`0.25` (up to 1) is a fraction of the side, `64` or `64px` pixels; `0.25x0.5` is w x h."""
 
     name = "length"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         if not isinstance(value, str):
             return value
-        parts = [self._one(part, value, param, ctx) for part in value.lower().split("x", 1)]
+        parts = [self._one(part, value, param, ctx) for part in re.split(r"x(?=[\d.])", value)]
+        if len(parts) > 2:
+            self.fail(f"{value!r}: give one length, or width x height", param, ctx)
         return parts[0] if len(parts) == 1 else tuple(parts)
 
     def _one(self, part: str, whole: str, param: Any, ctx: Any) -> float | int:
         number = part.removesuffix("px")
         try:
-            return int(number) if number.isdigit() else float(number)
+            pixels = number != part or (number.isdigit() and int(number) > 1)
+            return int(number) if pixels else float(number)
         except ValueError:
             self.fail(
                 f"{whole!r}: give a fraction of the side (0.25), pixels (64) or both sides "
@@ -114,20 +119,25 @@ service = _stack(
 design = _stack(
     click.option("--label", help="The label to map; the service's own question by default."),
     click.option("--budget", default=64, show_default=True, help="Answers a map may use."),
-    click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0)),
-    click.option(
-        "--fill",
-        default="mean",
-        show_default=True,
-        help="What covers: mean, black, gray, blur, noise, or a colour.",
-    ),
     click.option(
         "--size",
         type=LengthType(),
         multiple=True,
         help="Of a grid's box or the windows: 0.25 or 64px; several times for windows.",
     ),
-    click.option("--stride", type=LengthType(), help="Step of a grid (0.125, 32px) or windows."),
+    click.option(
+        "--stride", type=LengthType(), help="Step of a grid (0.125, 32px); of windows, in windows."
+    ),
+)
+
+cover = _stack(
+    click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0)),
+    click.option(
+        "--fill",
+        default="mean",
+        show_default=True,
+        help="What covers: mean, black, gray, blur[:RADIUS as a fraction], noise[:SEED], a colour.",
+    ),
 )
 
 run = _stack(
@@ -159,6 +169,24 @@ def open_picture(image: str, given: dict[str, Any]) -> Picture:
             f"--background {given['background']!r} is no colour: give a CSS name or #rrggbb"
         ) from None
     return open_image(image, background=(red, green, blue), frame=given["frame"])
+
+
+def as_given(*left_out: str) -> str:
+    """The options of this command as they were typed, to be repeated in a hint."""
+    context = click.get_current_context()
+    words = []
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        typed = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if not isinstance(parameter, click.Option) or not typed or name in left_out:
+            continue
+        value, flag = context.params[name], parameter.opts[0]
+        if parameter.is_flag:
+            words.append(flag)
+        else:
+            for one in value if parameter.multiple else [value]:
+                words += [flag, length_text(one)]
+    return "".join(f" {shlex.quote(word)}" for word in words)
 
 
 def make_prober(given: dict[str, Any]) -> Prober:

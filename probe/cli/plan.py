@@ -14,6 +14,7 @@ from probe.cli import options
 @click.option("--method", default="multiscale", show_default=True, help="As of the run planned.")
 @options.service
 @options.design
+@options.cover
 @options.run
 @options.output
 def plan(images: tuple[str, ...], method: str, **given: Any) -> int:

@@ -10,15 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from probe.cli.options import make_prober, open_picture
-from probe.cli.running import HOLES, announce, arguments, ask, folder_of
+from probe.cli.options import as_given, make_prober, open_picture
+from probe.cli.running import HOLES, arguments, ask, describe, planned, results_folder, stem_of
 from probe.cli.sheets import planned_tiles
 from probe.errors import ImageError, Interrupted, ProbeError, UsageError
-from probe.text import printable
+from probe.text import count, printable
 
 if TYPE_CHECKING:
+    from probe.image import Picture
+    from probe.plan import Plan
     from probe.prober import Prober
     from probe.result import Result
+
+NOT_REPEATED = (
+    *("method", "out", "force", "dry_run", "yes", "as_json", "quiet", "verbose", "debug"),
+    *("offline", "max_calls", "max_cost", "max_time"),
+)
+SMALL = 0.005
 
 
 def probe_pictures(images: Sequence[str], method: str, given: dict[str, Any]) -> int:
@@ -43,37 +51,57 @@ def probe_pictures(images: Sequence[str], method: str, given: dict[str, Any]) ->
             if len(images) == 1:
                 raise
             click.echo(f"probe: skipped: {error}", err=True)
+            if given["as_json"]:
+                about = {"type": "ImageError", "message": str(error), "exit_code": 6}
+                skipped = {"schema": 1, "picture": printable(Path(image).name), "error": about}
+                click.echo(json.dumps(skipped))
             code = HOLES
+        if len(images) > 1 and not given["quiet"] and not given["as_json"]:
+            click.echo("")
     return code
 
 
 def _probe(prober: Prober, image: str, method: str, given: dict[str, Any]) -> int:
-    from probe.show import open_folder, save_sheet, sheet_of
-
     picture = open_picture(image, given)
     wanted = arguments(picture, method, given)
     plan = prober.plan(**wanted)
-    folder = Path(given["out"] or folder_of(image, method))
+    if given["scores"]:
+        _check_table(prober, plan, picture)
     if given["dry_run"]:
-        sheet = folder / "plan.png"
-        save_sheet(sheet_of([("what would be sent", planned_tiles(plan))]), sheet)
-        announce(plan, given, sheet)
+        _announce(image, plan, picture, given)
         return 0
-    before = open_folder(folder)
-    if before is not None and before != plan.digest and not given["force"]:
-        raise UsageError(
-            f"{printable(str(folder))} holds the results of another run: "
-            "choose another --out, or --force to write over it"
-        )
-    try:
-        result = ask(prober, plan, wanted, given)
-    except (ProbeError, Interrupted) as error:
-        if error.partial is not None:
-            _report(error.partial, folder, image, given, code=error.exit_code)
-        raise
-    code = HOLES if result.failures else 0
-    _report(result, folder, image, given, code)
+    with results_folder(image, plan, given) as folder:
+        try:
+            result = ask(prober, plan, wanted, given)
+        except (ProbeError, Interrupted) as error:
+            if error.partial is not None:
+                _report(error.partial, folder, image, given, code=error.exit_code)
+            raise
+        code = HOLES if result.failures else 0
+        _report(result, folder, image, given, code)
     return code
+
+
+def _check_table(prober: Prober, plan: Plan, picture: Picture) -> None:
+    """The scores of a table must be those of this picture, this fill and this plan."""
+    from probe.backends.table import ScoresFile
+
+    assert isinstance(prober.backend, ScoresFile)
+    prober.backend.check(picture.digest, str(plan.renderer.fill), plan.perturbations)
+
+
+def _announce(image: str, plan: Plan, picture: Picture, given: dict[str, Any]) -> None:
+    """The dry run in words, or as an object, and the sheet of what would be sent."""
+    from probe.show import save_sheet, sheet_of
+
+    path = Path(given["out"]) / "plan.png" if given["out"] else Path(f"{stem_of(image)}.plan.png")
+    sheet = save_sheet(sheet_of([("what would be sent", planned_tiles(plan))]), path)
+    if given["as_json"]:
+        about = {"schema": 1, "picture": picture.name, **planned(plan), "files": [str(sheet)]}
+        click.echo(json.dumps(about))
+    else:
+        click.echo(describe(plan))
+        click.echo(f"sheet {printable(str(sheet))}")
 
 
 def _report(result: Result, folder: Path, image: str, given: dict[str, Any], code: int) -> None:
@@ -85,18 +113,18 @@ def _report(result: Result, folder: Path, image: str, given: dict[str, Any], cod
         return
     for note in result.notes:
         click.echo(f"note: {printable(note)}", err=True)
-    stream = given["as_json"]
-    click.echo(_finding(result), err=stream)
+    aside = given["as_json"]
+    click.echo(_finding(result), err=aside)
     cost = "" if result.cost is None else f", {result.cost:.4g} {result.currency}"
-    calls = f"{result.calls} call{'' if result.calls == 1 else 's'}"
     click.echo(
-        f"map {printable(files[0])} · {calls}{cost}, {result.seconds:.1f} s · "
-        f"{len(result.failures)} failures",
-        err=stream,
+        f"map {printable(files[0])} · {count(result.calls, 'call')}{cost}, "
+        f"{result.seconds:.1f} s · {count(len(result.failures), 'failure')}",
+        err=aside,
     )
-    if code in (0, HOLES):
+    if result.complete and image != "-":
         method, shown = result.settings["method"], printable(shlex.quote(image))
-        click.echo(f"next: probe variants {shown} --method {method}", err=stream)
+        options = printable(as_given(*NOT_REPEATED))
+        click.echo(f"next: probe variants {shown} --method {method}{options}", err=aside)
 
 
 def _record(result: Result, files: list[str], code: int) -> dict[str, Any]:
@@ -125,15 +153,19 @@ def _record(result: Result, files: list[str], code: int) -> dict[str, Any]:
 
 
 def _finding(result: Result) -> str:
-    """What was found, in one sentence."""
+    """What was found, in one sentence; boxes are in pixels of the picture as given."""
+    reference = result.reference[result.label]
     noise = f" ± {result.noise:.2g}" if result.noise else ""
-    sentence = f"{printable(result.label, 60)} {result.reference[result.label]:.2f}{noise}."
+    sentence = f"{printable(result.label, 60)} {reference:.3g}{noise}."
     strongest = result.strongest
     if strongest is None:
         return sentence
     row = result.describe(strongest)
     x0, y0, x1, y1 = row["box"]
-    where = f"{x0},{y0}-{x1},{y1} ({row['area']:.0%} of the picture)"
+    where = f"{x0},{y0}-{x1},{y1} px ({row['area']:.0%} of the picture)"
     if row["kind"] == "window":
-        return f"{sentence} The window {where} scores {row['score']:.2f} by itself."
-    return f"{sentence} Covering the box {where} brings it to {row['score']:.2f}."
+        return f"{sentence} The window {where} scores {row['score']:.3g} by itself."
+    drop = reference - row["score"]
+    if drop <= max(SMALL * abs(reference), 2 * (result.noise or 0)):
+        return f"{sentence} No cover lowers it by more than {max(0, drop):.2g}."
+    return f"{sentence} Covering the box {where} brings it to {row['score']:.3g}."

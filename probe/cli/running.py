@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count as numbers
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from probe.cli.options import method_options
-from probe.errors import UsageError
-from probe.text import printable
+from probe.errors import LedgerError, OutputError, UsageError
+from probe.text import count, printable
 
 if TYPE_CHECKING:
     from probe.image import Picture
@@ -31,7 +33,7 @@ def arguments(picture: Picture, method: str, given: dict[str, Any]) -> dict[str,
         "label": given["label"],
         "method": method,
         "budget": given["budget"],
-        "seed": given["seed"],
+        "seed": given.get("seed", 0),
         **method_options(method, given),
     }
 
@@ -40,6 +42,11 @@ def ask(prober: Prober, plan: Plan, wanted: dict[str, Any], given: dict[str, Any
     """Run it, after consent, with progress on stderr."""
     from probe.cli.progress import progress
 
+    if given["offline"] and plan.calls:
+        raise LedgerError(
+            f"offline, and {plan.calls} of {plan.answers} answers are not in the ledger: "
+            "run once without --offline"
+        )
     _consent(plan, given)
     with progress(given["quiet"], plan.answers) as show:
         for result in prober.stream(**wanted):
@@ -47,14 +54,46 @@ def ask(prober: Prober, plan: Plan, wanted: dict[str, Any], given: dict[str, Any
     return result
 
 
-def folder_of(image: str, method: str) -> str:
-    stem = "stdin" if image == "-" else os.fsdecode(os.fsencode(Path(image).stem)[:200])
-    return f"{stem}.probe" if method == "multiscale" else f"{stem}.{method}.probe"
+def stem_of(image: str) -> str:
+    """The picture's name without its ending, short enough to add one."""
+    return "stdin" if image == "-" else os.fsdecode(os.fsencode(Path(image).stem)[:200])
+
+
+@contextmanager
+def results_folder(image: str, plan: Plan, given: dict[str, Any]) -> Iterator[Path]:
+    """The folder for the run's files, held against other processes.
+
+    Without --out it is IMG.probe, or the next of IMG-2.probe, IMG-3.probe ... that is free or
+    holds this very plan. Another plan's --out is refused without --force.
+    """
+    from filelock import FileLock, Timeout
+
+    from probe.show import open_folder
+
+    name = stem_of(image) + ("" if plan.method == "multiscale" else f".{plan.method}")
+    for number in numbers(1):
+        folder = Path(given["out"] or f"{name}{'' if number == 1 else f'-{number}'}.probe")
+        before = open_folder(folder)
+        if before is None or before == plan.digest or given["force"]:
+            break
+        if given["out"]:
+            raise UsageError(
+                f"{printable(str(folder))} holds the results of another run: "
+                "choose another --out, or --force to write over it"
+            )
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            yield folder
+    except Timeout as error:
+        raise OutputError(
+            f"another probe is writing {printable(str(folder))} right now: wait until it is done, "
+            "or choose another --out"
+        ) from error
 
 
 def describe(plan: Plan) -> str:
     """One line: calls, requests, where to, how much, how long."""
-    parts = [f"{plan.calls} call{'' if plan.calls == 1 else 's'} in {plan.requests} requests"]
+    parts = [f"{count(plan.calls, 'call')} in {count(plan.requests, 'request')}"]
     if plan.known:
         parts[0] += f" ({plan.known} of {plan.answers} answers are in the ledger)"
     if plan.host:
@@ -66,27 +105,20 @@ def describe(plan: Plan) -> str:
     return " · ".join(parts)
 
 
-def announce(plan: Plan, given: dict[str, Any], sheet: Path | None = None) -> None:
-    """The dry run in words, or as an object."""
-    if given["as_json"]:
-        about = {
-            "schema": 1,
-            "calls": plan.calls,
-            "answers": plan.answers,
-            "known": plan.known,
-            "requests": plan.requests,
-            "bytes": plan.bytes,
-            "cost": plan.cost,
-            "currency": plan.currency,
-            "host": plan.host,
-            "seconds": plan.seconds,
-            "files": [str(sheet)] if sheet else [],
-        }
-        click.echo(json.dumps(about))
-        return
-    click.echo(describe(plan))
-    if sheet:
-        click.echo(f"sheet {printable(str(sheet))}")
+def planned(plan: Plan) -> dict[str, Any]:
+    """The plan as an object for programs."""
+    return {
+        "method": plan.method,
+        "calls": plan.calls,
+        "answers": plan.answers,
+        "known": plan.known,
+        "requests": plan.requests,
+        "bytes": plan.bytes,
+        "cost": plan.cost,
+        "currency": plan.currency,
+        "host": plan.host,
+        "seconds": plan.seconds,
+    }
 
 
 def _consent(plan: Plan, given: dict[str, Any]) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import csv
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from probe.cli.options import length_text, make_prober
-from probe.cli.running import HOLES, announce, arguments, ask, folder_of
+from probe.cli.options import as_given, make_prober
+from probe.cli.running import HOLES, arguments, ask, describe, planned, stem_of
 from probe.errors import OutputError, UsageError
-from probe.text import printable
+from probe.text import count, printable
 from probe.types import Box, Codec, Failure, Identity, Perturbation, Scores, Window
+
+DIGEST = 16
 
 if TYPE_CHECKING:
     from probe.image import Picture
@@ -27,49 +30,52 @@ def planned_tiles(plan: Plan) -> Iterator[Tile]:
     from probe.perturb import kind
     from probe.show import Tile
 
-    for change in plan.perturbations:
-        yield Tile(plan.renderer.variant(change).pixels(), kind(change))
+    for number, change in enumerate(plan.perturbations):
+        yield Tile(plan.renderer.variant(change).pixels(), f"#{number} {kind(change)}")
 
 
 def scored_tiles(plan: Plan, result: Result) -> Iterator[Tile]:
     """What was sent, each with its score of the result's label; rendered one by one."""
     from probe.show import Tile
 
-    for answer in result.answers:
+    for number, answer in enumerate(result.answers):
         caption = _caption(answer.outcome, answer.perturbation, result.label)
-        yield Tile(plan.renderer.variant(answer.perturbation).pixels(), caption)
+        yield Tile(plan.renderer.variant(answer.perturbation).pixels(), f"#{number} {caption}")
 
 
 def draw(
     picture: Picture, image: str, methods: Sequence[str], given: dict[str, Any]
-) -> tuple[list[Path], int]:
-    """One sheet with a section a method; returns the file and the exit code."""
+) -> tuple[dict[str, Any], int]:
+    """One sheet with a section a method; returns what to say of it and the exit code."""
     from probe.show import save_sheet, sheet_of
 
     prober, code = make_prober(given), 0
     sections: list[tuple[str, Iterable[Tile]]] = []
+    plans = []
     for method in methods:
         wanted = arguments(picture, method, given)
         plan = prober.plan(**wanted)
+        plans.append(planned(plan))
         if given["dry_run"]:
-            announce(plan, given)
-            title, tiles = f"{method}: what would be sent", planned_tiles(plan)
+            if not given["as_json"]:
+                click.echo(f"{method}: {describe(plan)}")
+            sections.append((f"{method}: what would be sent", planned_tiles(plan)))
         else:
             result = ask(prober, plan, wanted, given)
             code = HOLES if result.failures else code
-            tiles = scored_tiles(plan, result)
             title = f"{method}: what was sent, with its score of {printable(result.label, 60)}"
-        sections.append((title, tiles))
-    path = Path(given["out"] or folder_of(image, "multiscale")) / "variants.png"
+            sections.append((title, scored_tiles(plan, result)))
+    folder = Path(given["out"]) if given["out"] else None
+    path = folder / "variants.png" if folder else Path(f"{stem_of(image)}.variants.png")
     save_sheet(sheet_of(sections), path)
     if not given["quiet"] and not given["as_json"]:
         click.echo(f"sheet {printable(str(path))}")
-    return [path], code
+    return {"plans": plans, "files": [str(path)]}, code
 
 
 def write_variants(
-    picture: Picture, methods: Sequence[str], folder: Path, given: dict[str, Any]
-) -> list[Path]:
+    picture: Picture, image: str, methods: Sequence[str], folder: Path, given: dict[str, Any]
+) -> dict[str, Any]:
     """The variants as PNG files, and scores.csv with a row for each and an empty label column."""
     from probe import Prober, from_callable
 
@@ -80,39 +86,33 @@ def write_variants(
     planner = Prober(
         from_callable(lambda images: [], [label]), fill=given["fill"], side=given["side"]
     )
-    files: list[Path] = []
-    rows: list[tuple[str, tuple[str, ...]]] = []
+    plans = [planner.plan(**arguments(picture, method, given)) for method in methods]
+    variants = {_row(change): (plan, change) for plan in plans for change in plan.perturbations}
+    files: list[str] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for plan in (planner.plan(**arguments(picture, method, given)) for method in methods):
-            for change in plan.perturbations:
-                if (row := _row(change)) in (known for _, known in rows):
-                    continue
-                path = folder / f"{len(rows):04d}-{row[0]}.png"
-                path.write_bytes(plan.renderer.variant(change).encode(Codec("png")))
-                files.append(path)
-                rows.append((path.name, row))
         with table.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(["file", "kind", "x0", "y0", "x1", "y1", label])
-            writer.writerows([name, *row, ""] for name, row in rows)
+            writer.writerow(["file", "kind", "x0", "y0", "x1", "y1", "fill", "picture", label])
+            for number, (row, (plan, change)) in enumerate(variants.items()):
+                name = f"{number:04d}-{row[0]}.png"
+                (folder / name).write_bytes(plan.renderer.variant(change).encode(Codec("png")))
+                files.append(str(folder / name))
+                fill = str(plan.renderer.fill) if row[0] == "box" else ""
+                writer.writerow([name, *row, fill, picture.digest[:DIGEST], ""])
     except OSError as error:
         raise OutputError(f"cannot write to {folder}: {error.strerror}") from error
     if not given["quiet"] and not given["as_json"]:
-        click.echo(f"{len(files)} pictures and {printable(str(table))}: fill in its last column")
+        shown, where = printable(shlex.quote(image)), printable(shlex.quote(str(table)))
+        said = (
+            f"{count(len(files), 'picture')} and {printable(str(table))}: fill in its last column"
+        )
+        click.echo(said)
         for method in methods:
-            click.echo(f"next: {_command(method, given)} --scores {printable(str(table))}")
-    return [*files, table]
-
-
-def _command(method: str, given: dict[str, Any]) -> str:
-    """The command whose plan is the one written."""
-    words = ["probe crop IMG"] if method == "windows" else [f"probe occlude IMG --method {method}"]
-    words += [f"--size {length}" for length in map(length_text, given["size"])]
-    if given["stride"] is not None:
-        words.append(f"--stride {length_text(given['stride'])}")
-    words += [f"--{name} {given[name]}" for name in ("budget", "seed", "fill", "side")]
-    return " ".join(words)
+            verb = f"crop {shown}" if method == "windows" else f"occlude {shown} --method {method}"
+            again = printable(as_given("methods", "write", "api", "force", "out", "codec"))
+            click.echo(f"next: probe {verb}{again} --scores {where}")
+    return {"plans": [planned(plan) for plan in plans], "files": [*files, str(table)]}
 
 
 def _row(change: Perturbation) -> tuple[str, ...]:
@@ -125,7 +125,6 @@ def _row(change: Perturbation) -> tuple[str, ...]:
 
 
 def _caption(outcome: Scores | Failure, change: Perturbation, label: str) -> str:
-    score = (
-        "no score" if isinstance(outcome, Failure) else f"{outcome.get(label, float('nan')):.3f}"
-    )
-    return score if isinstance(change, Box | Window) else f"whole {score}"
+    score = outcome.get(label) if isinstance(outcome, Scores) else None
+    shown = "no score" if score is None else f"{score:.3g}"
+    return shown if isinstance(change, Box | Window) else f"whole {shown}"

@@ -22,6 +22,7 @@ from probe.cli import options
 )
 @options.service
 @options.design
+@options.cover
 @options.run
 @click.option(
     "--write",
@@ -42,9 +43,9 @@ def variants(image: str, methods: tuple[str, ...], write: str | None, **given: A
     picture = options.open_picture(image, given)
     chosen = methods or ("multiscale", "windows")
     if write is not None:
-        files, code = write_variants(picture, chosen, Path(write), given), 0
+        about, code = write_variants(picture, image, chosen, Path(write), given), 0
     else:
-        files, code = draw(picture, image, chosen, given)
+        about, code = draw(picture, image, chosen, given)
     if given["as_json"]:
-        click.echo(json.dumps({"schema": 1, "files": [str(path) for path in files]}))
+        click.echo(json.dumps({"schema": 1, "picture": picture.name, **about}))
     return code

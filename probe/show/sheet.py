@@ -10,7 +10,8 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw, ImageFont
 
 from probe.errors import UsageError
-from probe.show.words import count, drawable, font_path
+from probe.show.words import drawable, font_path
+from probe.text import count
 
 MAX_TILES = 600
 LARGEST, SMALLEST = 160, 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from probe.result import Heatmap
-from probe.text import printable
+from probe.text import count, printable
 
 LABEL = 28
 
@@ -42,15 +42,11 @@ def number(value: float) -> str:
     return f"{value + 0.0:.3g}"
 
 
-def count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def title(heatmap: Heatmap) -> str:
-    """Label, reference and what it cost, in one line."""
+    """Label, reference and how many answers it rests on, in one line."""
     label = drawable(heatmap.label, LABEL)
-    cost = f"{count(heatmap.answers, 'answer')}, {count(heatmap.calls, 'call')}"
-    return f"{label} {number(heatmap.reference)} for the whole picture · {cost}"
+    answers = count(heatmap.answers, "answer")
+    return f"{label} {number(heatmap.reference)} for the whole picture · {answers}"
 
 
 def scale_label(heatmap: Heatmap) -> str:

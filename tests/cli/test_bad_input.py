@@ -12,6 +12,7 @@ import sys
 import zlib
 
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from probe.ledger import Ledger
@@ -107,6 +108,8 @@ def test_the_smallest_pictures_work(run, tmp_path, size, method):
         (["--budget", "many"], ["--budget"]),
         (["--label", "nsfv"], ["nsfv", "Did you mean 'nsfw'?", "sfw, nsfw"]),
         (["--method", "grid", "--size", "2.5"], ["size", "1.0"]),
+        (["--method", "grid", "--size", "1x2x3"], ["size"]),
+        (["--label", "NSFW"], ["Did you mean 'nsfw'?"]),
         (["--method", "grid", "--size", "5000"], ["size", "96 pixels"]),
         (["--method", "grid", "--size", "0"], ["size"]),
         (["--method", "grid", "--size", "-1"], ["size"]),
@@ -155,12 +158,33 @@ def test_an_output_folder_that_cannot_be_written(run, tmp_path, picture):
 
 
 def test_another_runs_folder_is_kept(run, picture):
-    assert run("occlude", picture, "--api", "skin", "--budget", 8)[0] == 0
-    assert run("occlude", picture, "--api", "skin", "--budget", 8)[0] == 0
-    code, _, err = run("occlude", picture, "--api", "skin", "--budget", 9)
+    command = ["occlude", picture, "--api", "skin", "--out", "mine", "--budget"]
+    assert run(*command, 8)[0] == 0
+    assert run(*command, 8)[0] == 0
+    code, _, err = run(*command, 9)
     assert code == 2
-    one_line(err, code, "planted.probe", "--out", "--force")
-    assert run("occlude", picture, "--api", "skin", "--budget", 9, "--force")[0] == 0
+    one_line(err, code, "mine", "--out", "--force")
+    assert run(*command, 9, "--force")[0] == 0
+
+
+def test_without_out_each_plan_has_a_folder_of_its_own(run, tmp_path, picture):
+    for budget in (8, 9, 8, 9, 10):
+        assert run("occlude", picture, "--api", "skin", "--budget", budget)[0] == 0
+    folders = sorted(path.name for path in tmp_path.glob("*.probe"))
+    assert folders == ["planted-2.probe", "planted-3.probe", "planted.probe"]
+    budgets = [
+        json.loads((tmp_path / name / "run.json").read_text())["settings"]["budget"]
+        for name in ("planted.probe", "planted-2.probe", "planted-3.probe")
+    ]
+    assert budgets == [8, 9, 10]
+
+
+def test_two_processes_do_not_write_one_folder(run, picture):
+    os.mkdir("planted.probe")
+    with FileLock("planted.probe/.lock"):
+        code, _, err = run("occlude", picture, "--api", "skin", "--budget", 8)
+    assert code == 7
+    one_line(err, code, "another probe", "planted.probe")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database, but long enough to be one" * 50])

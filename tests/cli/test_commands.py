@@ -37,8 +37,11 @@ def test_occlude_says_what_was_found_where_the_files_are_and_what_it_cost(run, p
     assert found.startswith("nsfw 0.95. Covering the box ")
     assert "brings it to 0.05" in found
     assert files.startswith("map planted.probe/overlay.png · 64 calls, ")
+    following, _, url = following.partition(" --api ")
     assert following == "next: probe variants planted.png --method multiscale"
-    assert sorted(os.listdir("planted.probe")) == [
+    assert url == f"{server.url} --codec png"
+    files = [name for name in os.listdir("planted.probe") if not name.startswith(".")]
+    assert sorted(files) == [
         "map.npy",
         "map.npz",
         "overlay.png",
@@ -101,7 +104,8 @@ def test_a_plan_sends_nothing_and_draws_the_sheet(run, picture, server):
         assert out.startswith("64 calls in 9 requests · about ")
         assert f"to {server.url.removeprefix('http://')}" in out
     assert server.calls == 0
-    with Image.open("planted.probe/plan.png") as sheet:
+    assert not os.path.exists("planted.probe")
+    with Image.open("planted.plan.png") as sheet:
         assert min(sheet.size) > 300
     code, out, _ = run("plan", picture, "--api", server.url, "--json")
     assert json.loads(out)["calls"] == 64
@@ -114,7 +118,7 @@ def test_variants_shows_what_both_experiments_sent_at_no_further_cost(run, pictu
     before = server.calls
     code, _, _ = run("variants", picture, *api)
     assert (code, server.calls) == (0, before)
-    with Image.open("planted.probe/variants.png") as sheet:
+    with Image.open("planted.variants.png") as sheet:
         assert sheet.height > 600
 
 
@@ -122,7 +126,8 @@ def test_written_variants_scored_by_hand_give_the_map_of_the_service(run, pictur
     grid = ["--method", "grid", "--size", "0.5", "--stride", "0.25", "--budget", "10"]
     code, out, _ = run("variants", picture, *grid, "--write", "hand")
     assert code == 0
-    assert "probe occlude IMG --method grid --size 0.5 --stride 0.25 --budget 10" in out
+    following = out.splitlines()[-1]
+    assert following.startswith("next: probe occlude planted.png --method grid")
     planted = Planted()
     with open("hand/scores.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -133,8 +138,15 @@ def test_written_variants_scored_by_hand_give_the_map_of_the_service(run, pictur
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    code, out, _ = run("occlude", picture, *grid, "--scores", "hand/scores.csv", "--out", "a")
+    code, out, _ = run(*following.split()[2:], "--out", "a")
     assert code == 0
+    code, _, err = run(*following.split()[2:], "--fill", "black")
+    assert (code, "--fill mean" in err) == (2, True)
+    code, _, err = run("occlude", picture, "--scores", "hand/scores.csv")
+    assert (code, "no row for this plan" in err) == (2, True)
+    planted_picture((90, 60)).save("other.png")
+    code, _, err = run("occlude", "other.png", *following.split()[4:])
+    assert (code, "another picture" in err) == (2, True)
     run("occlude", picture, *grid, "--api", server.url, "--codec", "png", "--out", "b")
     np.testing.assert_array_equal(np.load("a/map.npy"), np.load("b/map.npy"))
     code, _, err = run("variants", picture, *grid, "--write", "hand")
@@ -148,10 +160,13 @@ def test_a_half_filled_table_is_a_map_with_holes(run, picture, tmp_path):
     grid = ["--method", "grid", "--size", "0.5", "--stride", "0.5", "--budget", "5"]
     run("variants", picture, *grid, "--write", "hand")
     table = tmp_path / "hand" / "scores.csv"
+    command = ["occlude", picture, *grid, "--scores", "hand/scores.csv"]
+    code, _, err = run(*command)
+    assert (code, "picture as it is" in err) == (2, True)
     lines = table.read_text().splitlines()
     filled = [lines[0], *(line + "0.5" for line in lines[1:4]), *lines[4:]]
     table.write_text("\n".join(filled))
-    code, out, err = run("occlude", picture, *grid, "--scores", "hand/scores.csv")
+    code, out, err = run(*command)
     assert code == 3
     assert "2 failures" in out
     assert "2 variants got no score" in err

@@ -136,7 +136,7 @@ def test_figures_name_what_is_hatched(heatmap):
 def test_plot_says_label_reference_calls_and_unit(heatmap):
     ax = plot(heatmap([[0.5, -0.2]], image=grey(2, 1)))
     assert isinstance(ax, Axes)
-    for word in ("nsfw", "0.655", "64 calls"):
+    for word in ("nsfw", "0.655", "64 answers"):
         assert word in ax.get_title()
     bar = ax.images[0].axes.figure.axes[-1]
     assert "score" in bar.get_xlabel() + bar.get_ylabel()
