@@ -182,6 +182,8 @@ def open_file(path: str) -> IO[bytes]:
         return open(path, "rb")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
+        if "://" in path:
+            reason = "URLs are not fetched, download it first"
         raise UsageError(f"cannot open the picture {printable(path, 300)}: {reason}") from error
 
 
@@ -205,6 +207,8 @@ def _seekable(file: Any) -> IO[bytes]:
             return file  # type: ignore[no-any-return]
     except (AttributeError, OSError):
         return BytesIO(_bounded(file))
+    except UnicodeDecodeError:
+        pass
     raise UsageError("the file is open as text: open it in binary mode, 'rb'")
 
 

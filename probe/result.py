@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -36,7 +36,7 @@ class Planes:
     coverage: NDArray[np.int32]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Heatmap:
     """Where in the picture the score of one label comes from.
 
@@ -53,11 +53,11 @@ class Heatmap:
     unit: str
     reference: float
     canvas: Canvas
-    planes: Planes = field(repr=False)
+    planes: Planes
     kind: Literal["evidence", "score"] = "evidence"
     calls: int = 0
     answers: int = 0
-    image: Image.Image | None = field(default=None, repr=False)
+    image: Image.Image | None = None
 
     @cached_property
     def values(self) -> Plane:
@@ -83,6 +83,13 @@ class Heatmap:
         rows = (np.arange(height) * 2 + 1) * h // (2 * height)
         columns = (np.arange(width) * 2 + 1) * w // (2 * width)
         return plane[rows[:, None], columns]
+
+    def __repr__(self) -> str:
+        width, height = self.canvas.size
+        return (
+            f"<Heatmap {self.label!r} {width}x{height}, reference {self.reference:.3g}, "
+            f"{self.answers} answers, {self.calls} calls>"
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the map (not the picture) to an .npz file that `load` reads."""
@@ -181,7 +188,7 @@ class Answer:
     source: Literal["sent", "ledger", "same"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """All that one run learned; maps of every label come from the same answers.
 
@@ -193,12 +200,12 @@ class Result:
     notes       sentences for people: what was converted, what the map cannot show.
     """
 
-    image: Image.Image | None = field(repr=False)
+    image: Image.Image | None
     canvas: Canvas
     label: str
     reference: Scores
-    answers: Sequence[Answer] = field(repr=False)
-    estimator: Callable[[str], Estimator] = field(repr=False)
+    answers: Sequence[Answer]
+    estimator: Callable[[str], Estimator]
     settings: Mapping[str, Any]
     backend: str | None = None
     calls: int = 0
@@ -209,6 +216,12 @@ class Result:
     noise: float | None = None
     complete: bool = True
     notes: Sequence[str] = ()
+
+    def __repr__(self) -> str:
+        return (
+            f"<Result {self.label!r} {self.reference[self.label]:.3g}, "
+            f"{len(self.answers)} answers, {self.calls} calls, {len(self.failures)} failures>"
+        )
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -57,6 +57,8 @@ def _named(spec: str) -> Backend:
         return from_file(Path(spec))
     if Path(spec).exists():
         raise UsageError(f"{spec} is not an ONNX file; its name must end in .onnx")
+    if ":" in spec:
+        raise UsageError(f"no backend is called {spec!r}: a server is named by http://{spec}")
     raise UsageError(
         f"no backend is called {spec!r}.{nearest(spec, NAMES)} "
         f"Known: {', '.join(NAMES)}, a URL (http://...), or the path of an .onnx file"

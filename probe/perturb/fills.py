@@ -77,6 +77,9 @@ def parse_fill(fill: str | Colour | Fill) -> Fill:
             return Fill("noise", seed=_seed(int(argument)) if argument else 0)
         return Fill("colour", _colour(ImageColor.getrgb(fill.strip())))
     except ValueError:
+        if argument and name in ("blur", "noise"):
+            takes = "a fraction of the longer side, up to 1" if name == "blur" else "a whole number"
+            raise UsageError(f"fill {fill!r}: {name}: takes {takes}") from None
         known = ("mean", "blur", "noise", *ImageColor.colormap)
         raise UsageError(
             f"no fill {fill!r}.{nearest(name, known)} Give mean, blur, blur:RADIUS, noise,"

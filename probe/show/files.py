@@ -66,7 +66,15 @@ def open_folder(folder: Path) -> str | None:
     Returns the digest of their plan, None where there are none; a run.json that cannot be read
     counts as another run's: "". Raises OutputError, before anything is paid for.
     """
-    _write(folder / "run.json.test", lambda file: None).unlink()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        trial = folder / f".{token_hex(4)}.part"
+        trial.touch(exist_ok=False)
+        trial.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"cannot write into {printable(str(folder), 300)}: {error.strerror or error}"
+        ) from error
     try:
         record = json.loads((folder / "run.json").read_text("utf-8"))
         return str(record["settings"]["plan"])

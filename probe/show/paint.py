@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PAPER = (245, 245, 245)
 HATCH = (70, 70, 70)
+FAINT = 0.05  # a map of smaller effects is drawn pale, not stretched to full colour
 LEVELS = 256
 
 Mask = NDArray[np.bool_]
@@ -41,11 +42,10 @@ class Scale:
         values = heatmap.planes.values
         known = values[np.isfinite(values)]
         if heatmap.kind == "evidence":
-            limit = float(np.abs(known).max()) if known.size else 0.0
-            limit = limit or 1.0
+            limit = max(FAINT, float(np.abs(known).max()) if known.size else 1.0)
             return cls(-limit, limit, heatmap.kind)
         low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-        return cls(low, high if high > low else low + 1.0, heatmap.kind)
+        return cls(low, max(high, low + FAINT), heatmap.kind)
 
     @property
     def colours(self) -> Colormap:

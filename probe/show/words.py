@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
+import numpy as np
+
 from probe.result import Heatmap
 from probe.text import count, printable
 
@@ -52,6 +54,9 @@ def title(heatmap: Heatmap) -> str:
 def scale_label(heatmap: Heatmap) -> str:
     """What the colours measure, with the unit."""
     label, unit = drawable(heatmap.label, LABEL), drawable(heatmap.unit, 20)
+    known = heatmap.planes.stderr[np.isfinite(heatmap.planes.stderr)]
+    if known.size:
+        unit += f", typical standard error {np.median(known):.2g}"
     if heatmap.kind == "score":
-        return f"mean {unit} of {label}, windows sent alone"
-    return f"drop of {label} when covered ({unit}): red speaks for it, blue against"
+        return f"mean of {label}, windows sent alone ({unit})"
+    return f"drop of {label} when covered ({unit}); red speaks for it, blue against"

@@ -41,7 +41,7 @@ def test_every_colour_reads_back(colour):
     ["", "blurr", "blur:0", "blur:nan", "blur:x", "noise:-1", "noise:1.5", "mean:3", "#12"],
 )
 def test_what_is_no_fill_is_refused_with_what_is(bad):
-    with pytest.raises(UsageError, match=r"no fill .*Give mean, blur"):
+    with pytest.raises(UsageError, match=r"no fill .*Give mean, blur|takes a (fraction|whole)"):
         parse_fill(bad)
 
 

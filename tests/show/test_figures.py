@@ -140,7 +140,7 @@ def test_plot_says_label_reference_calls_and_unit(heatmap):
         assert word in ax.get_title()
     bar = ax.images[0].axes.figure.axes[-1]
     assert "score" in bar.get_xlabel() + bar.get_ylabel()
-    assert "1 call" in plot(heatmap([[0.5]], calls=1)).get_title()
+    assert "standard error 0)" in bar.get_xlabel() + bar.get_ylabel()
     assert "calls" not in plot(heatmap([[0.5]], calls=1)).get_title()
 
 
