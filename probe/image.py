@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import struct
-import sys
 import threading
 import warnings
 from collections.abc import Sequence
@@ -33,12 +32,12 @@ from PIL import (  # each of these registers its format in Image.OPEN
 
 from probe.convert import Colour, from_array, orientation, plain, to_rgb, upright
 from probe.errors import ImageError, UsageError
+from probe.source import open_file, open_stdin, seekable
 from probe.text import printable
 from probe.types import Codec
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
 MAX_PIXELS = 50_000_000
-MAX_BYTES = 512 * 2**20
 MAX_JPEG_SIDE = 65_500
 
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs"}
@@ -108,16 +107,19 @@ def open_image(
     if isinstance(source, Image.Image):
         return _finish(_still(source, frame), "the image", background, 0, max_pixels)
     if isinstance(source, np.ndarray) or hasattr(source, "__array__"):
-        image = _still(from_array(np.asarray(source)), frame)
+        array = np.asarray(source)
+        if array.ndim >= 2:
+            _check_size((array.shape[1], array.shape[0]), "the array", max_pixels)
+        image = _still(from_array(array), frame)
         return _finish(image, "the array", background, 0, max_pixels)
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _from_file(BytesIO(source), "the picture", "", *settings)
     if isinstance(source, str) and source == "-":
-        return _from_file(_stdin(), "the picture on stdin", "", *settings)
+        return _from_file(open_stdin(), "the picture on stdin", "", *settings)
     if hasattr(source, "read"):
         name = getattr(source, "name", "")
         base = os.path.basename(name) if isinstance(name, str) else ""
-        return _from_file(_seekable(source), base or "the picture", base, *settings)
+        return _from_file(seekable(source), base or "the picture", base, *settings)
     if not isinstance(source, (str, os.PathLike)):
         raise UsageError(
             "a picture is a path, bytes, a binary file object, a PIL image or an array, "
@@ -125,7 +127,7 @@ def open_image(
         )
     path = os.fsdecode(source)
     with open_file(path) as file:
-        return _from_file(_seekable(file), path, os.path.basename(path), *settings)
+        return _from_file(seekable(file), path, os.path.basename(path), *settings)
 
 
 def scaled_size(size: tuple[int, int], longest: int) -> tuple[int, int]:
@@ -174,55 +176,6 @@ def _still(image: Image.Image, frame: int) -> Image.Image:
     if frame:
         raise UsageError(f"frame {frame} can be chosen from a file only: seek the image yourself")
     return image
-
-
-def open_file(path: str) -> IO[bytes]:
-    """The file, open for reading; raises UsageError that names it and why it cannot be."""
-    try:
-        return open(path, "rb")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        if "://" in path:
-            reason = "URLs are not fetched, download it first"
-        raise UsageError(f"cannot open the picture {printable(path, 300)}: {reason}") from error
-
-
-def _stdin() -> IO[bytes]:
-    stream = getattr(sys.stdin, "buffer", None)
-    if stream is None or sys.stdin.isatty():
-        raise UsageError("- reads a picture from stdin, but nothing is piped in: name a file")
-    data = _bounded(stream)
-    if not data:
-        raise UsageError("- reads a picture from stdin, but it is empty: name a file")
-    return BytesIO(data)
-
-
-def _seekable(file: Any) -> IO[bytes]:
-    """The file from its start, in memory where it cannot seek."""
-    try:
-        file.seek(0)
-        text = isinstance(file.read(1), str)
-        file.seek(0)
-        if not text:
-            return file  # type: ignore[no-any-return]
-    except (AttributeError, OSError):
-        return BytesIO(_bounded(file))
-    except UnicodeDecodeError:
-        pass
-    raise UsageError("the file is open as text: open it in binary mode, 'rb'")
-
-
-def _bounded(stream: Any) -> bytes:
-    """All that is left to read, refusing more than MAX_BYTES."""
-    try:
-        data = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"cannot read the picture: {error.strerror or error}") from error
-    if isinstance(data, str):
-        raise UsageError("the file is open as text: open it in binary mode, 'rb'")
-    if len(data) > MAX_BYTES:
-        raise ImageError(f"more than {MAX_BYTES >> 20} MB came through the pipe: not a picture")
-    return bytes(data)
 
 
 def _from_file(

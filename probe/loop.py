@@ -7,15 +7,24 @@ they arrive in, so a map depends neither on threads nor on what the ledger alrea
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from queue import Empty
+from threading import TIMEOUT_MAX
 from typing import Literal
 
 from probe.api.transport import UNSENT, Delivery, Transport
-from probe.errors import BackendError, Interrupted, LedgerError, LimitReached, StorageError
+from probe.errors import (
+    BackendError,
+    Interrupted,
+    LedgerError,
+    LimitReached,
+    StorageError,
+    UsageError,
+)
 from probe.ledger import Ledger, Question
 from probe.perturb import Renderer
 from probe.result import Answer
@@ -75,6 +84,7 @@ class Loop:
     _stop: BaseException | None = None
     _cause: BackendError | None = None
     _sampler: Sampler | None = None
+    _pid: int = field(default_factory=os.getpid)
 
     def reference(self) -> Scores:
         """The first call: the unchanged picture alone, so that whatever is wrong costs one call."""
@@ -99,16 +109,26 @@ class Loop:
         """
         self._sampler = sampler
         sampler.tell(Identity(), self.answers[0].outcome)
-        with caught(self._interrupt):
-            yield from self._drain(_sequence(self.order.opening))
-            yield from self._drain(self._budgeted(sampler))
-            yield from self._drain(_sequence(self.order.closing))
-            self._close_gaps()
-            self._raise_if_stopped()
-
-    def _drain(self, ask: Ask) -> Iterator[None]:
-        while True:
+        for ask in (
+            _sequence(self.order.opening),
+            self._budgeted(sampler),
+            _sequence(self.order.closing),
+        ):
             known = len(self.answers)
+            while self._advance(ask):
+                if known < len(self.answers):
+                    known = len(self.answers)
+                    yield
+        self._close_gaps()
+        self._raise_if_stopped()
+
+    def _advance(self, ask: Ask) -> bool:
+        """Send what may be sent, then wait for one batch; False when nothing is left to do.
+
+        Signals are caught here and not between the snapshots, where the user's code runs.
+        """
+        known = len(self.answers)
+        with caught(self._interrupt):
             while self._may_send():
                 batch = self._gather(ask)
                 if not batch:
@@ -116,10 +136,8 @@ class Loop:
                 self._submit(batch)
             if self._flying:
                 self._receive()
-            elif known == len(self.answers):
-                return
-            if known < len(self.answers):
-                yield
+                return True
+        return known < len(self.answers)
 
     def _may_send(self) -> bool:
         if self._patience() == 0:
@@ -184,6 +202,8 @@ class Loop:
 
     def _receive(self) -> None:
         """Wait for one batch, store it, then use it."""
+        if os.getpid() != self._pid:
+            raise UsageError("a run cannot go on in a forked process: start a new one there")
         try:
             delivery = self.transport.done.get(timeout=self._patience())
         except Empty:
@@ -219,7 +239,7 @@ class Loop:
             self._halt(error)
             return outcomes
         for n, scores in zip(scored, recorded, strict=True):
-            outcomes[n] = scores
+            outcomes[n] = Scores(scores)  # its raw body is on the disk and need not be held
         return outcomes
 
     def _arrive(self, index: int, outcome: Scores | Failure, source: Source) -> None:
@@ -241,7 +261,7 @@ class Loop:
         """Seconds until the deadline; None where nothing has to be given up any more."""
         if self.deadline is None or self._stop is not None:
             return None
-        return max(0.0, self.deadline - time.monotonic())
+        return min(max(0.0, self.deadline - time.monotonic()), TIMEOUT_MAX)
 
     def _interrupt(self, interrupted: Interrupted) -> None:
         """Called from a signal handler: only assignments and a reentrant queue."""

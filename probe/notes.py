@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from probe.result import Result
 from probe.text import count
-from probe.types import Identity, Scores
+from probe.types import Failure, Identity, Scores
 
 FEW_LEVELS = 6
 MANY_VARIANTS = 16
@@ -38,7 +40,9 @@ def findings(result: Result, unknown: int = 0, damaged: int = 0) -> list[str]:
     notes += _full_size(result)
     if holes := len(result.failures):
         them = "it" if holes == 1 else "them"
-        notes.append(f"{count(holes, 'variant')} got no score; the map leaves {them} out.")
+        messages = [a.outcome.message for a in result.failures if isinstance(a.outcome, Failure)]
+        why, _ = Counter(messages).most_common(1)[0]
+        notes.append(f"{count(holes, 'variant')} got no score; the map leaves {them} out: {why}.")
     return notes
 
 

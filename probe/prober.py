@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from math import inf
 from pathlib import Path
 from statistics import stdev
 from threading import Lock
 from typing import Any, Literal
 
-from probe.api.transport import Cap, Purse, Transport
+from probe.api.purse import Cap, Purse
+from probe.api.transport import Transport
 from probe.backends import resolve
 from probe.errors import Interrupted, ProbeError, UsageError
 from probe.image import Picture, open_image
@@ -24,6 +26,9 @@ from probe.perturb import parse_fill
 from probe.plan import Plan, Run, Wishes, choose_label, prepare
 from probe.result import Answer, Heatmap, Result
 from probe.types import Backend, Codec, Identity, Limits, Scores, Variant
+
+MANY = 10**15
+"""More calls than anybody makes."""
 
 Source = Any
 """A path, bytes, a file object, a PIL image, a numpy array, '-' for stdin, or a Picture."""
@@ -60,6 +65,9 @@ class Prober:
         max_time: float | None = None,
         background: tuple[int, int, int] = (255, 255, 255),
     ) -> None:
+        for name, cap in (("max_cost", max_cost), ("max_time", max_time)):
+            if cap is not None and not 0 <= cap < inf:
+                raise UsageError(f"{name} must be a number from 0, not {cap}")
         self.backend = resolve(backend)
         self._url = backend if isinstance(backend, str) and "://" in backend else None
         self._fill = parse_fill(fill)
@@ -109,7 +117,8 @@ class Prober:
         service cannot be used, LimitReached at a cap, Interrupted by Ctrl-C, StorageError. What is
         known by then is in the error's `.partial`. Variants that failed are holes, not errors.
         """
-        *_, result = self.stream(image, label, method, budget, seed, **options)
+        for result in self.stream(image, label, method, budget, seed, **options):  # noqa: B007
+            pass
         return result
 
     def stream(
@@ -235,10 +244,11 @@ class Prober:
             return Cap(calls, f"{calls} calls")
         if limits.price is None:
             raise UsageError("a cap on cost needs a price, and this backend states none")
-        affordable = int(cost / limits.price.per_call + 1e-9) if limits.price.per_call else calls
-        if calls is not None and (affordable is None or calls <= affordable):
+        price = limits.price
+        affordable = cost / price.per_call + 1e-9 if price.per_call > 0 else inf
+        if affordable >= (MANY if calls is None else calls):
             return Cap(calls, f"{calls} calls")
-        return Cap(affordable, f"{cost:g} {limits.price.currency}")
+        return Cap(int(affordable), f"{cost:g} {price.currency}")
 
 
 def _intent(run: Run, ledger: Ledger) -> Callable[[Sequence[Variant]], None]:

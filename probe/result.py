@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 
 from probe.errors import LabelError, OutputError, UsageError, nearest
 from probe.text import printable
-from probe.types import Canvas, Estimator, Failure, Identity, Perturbation, Scores, Window
+from probe.types import (
+    Canvas,
+    Estimator,
+    Failure,
+    Identity,
+    Perturbation,
+    Region,
+    Scores,
+    Window,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +33,7 @@ if TYPE_CHECKING:
 
 Plane = NDArray[np.float32]
 FORMAT = 1
+MAX_PIXELS = 200_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,26 +128,36 @@ class Heatmap:
         try:
             with np.load(path, allow_pickle=False) as file:
                 about = json.loads(str(file["about"]))
-                planes = Planes(
-                    *(file[name] for name in ("values", "stderr", "mean_score", "coverage"))
-                )
                 if about["format"] > FORMAT:
                     raise UsageError(f"{path} was saved by a newer probe; upgrade to read it")
                 canvas = Canvas(
-                    tuple(about["size"]), tuple(about["send"]), about["grid"], tuple(about["seen"])
+                    size=_pair(about["size"]),
+                    send=_pair(about["send"]),
+                    grid=int(about["grid"]),
+                    seen=_region(about["seen"]),
                 )
-                names = ("label", "unit", "reference", "kind", "calls", "answers")
-                return cls(
-                    **{name: about[name] for name in names},
-                    canvas=canvas,
-                    planes=planes,
-                    image=image,
+                planes = Planes(
+                    values=_plane(file["values"], canvas),
+                    stderr=_plane(file["stderr"], canvas),
+                    mean_score=_plane(file["mean_score"], canvas),
+                    coverage=_plane(file["coverage"], canvas, np.int32),
                 )
+            return cls(
+                label=str(about["label"]),
+                unit=str(about["unit"]),
+                reference=float(about["reference"]),
+                canvas=canvas,
+                planes=planes,
+                kind="score" if about["kind"] == "score" else "evidence",
+                calls=int(about["calls"]),
+                answers=int(about["answers"]),
+                image=image,
+            )
         except UsageError:
             raise
         except OSError as error:
             raise UsageError(f"cannot read the map {path}: {error.strerror or error}") from error
-        except (KeyError, ValueError, TypeError, EOFError) as error:
+        except Exception as error:  # a file made to look like a map may raise anything
             raise UsageError(f"{path} is not a map saved by probe") from error
 
     def overlay(self, image: Image.Image | None = None) -> Image.Image:
@@ -161,6 +181,26 @@ class Heatmap:
         buffer = BytesIO()
         figure(self).save(buffer, "png")
         return buffer.getvalue()
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    """Width and height, as a saved map states them."""
+    width, height = (int(side) for side in value)
+    if not 1 <= width * height <= MAX_PIXELS or width < 1:
+        raise ValueError("no size of a picture")
+    return width, height
+
+
+def _region(value: Any) -> Region:
+    x0, y0, x1, y1 = (float(edge) for edge in value)
+    return x0, y0, x1, y1
+
+
+def _plane(value: NDArray[Any], canvas: Canvas, kind: type[Any] = np.float32) -> NDArray[Any]:
+    width, height = canvas.send
+    if value.shape != (height, width) or value.dtype != kind:
+        raise ValueError("a plane of another shape or kind")
+    return value
 
 
 def check_label(label: str | None, offered: tuple[str, ...]) -> None:

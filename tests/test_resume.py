@@ -149,7 +149,7 @@ def test_killed_while_a_server_answers_only_what_was_in_flight_is_asked_again(tm
         done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0
     twice = backend.asked - 64
-    unknown = int(re.search(r"(\d+) variants were in flight", done.stderr)[1])
+    unknown = int(re.search(r"(\d+) variants in flight", done.stderr)[1])
     assert 0 < twice <= unknown <= 2 * 8
     assert before < 64
     saved = np.load(tmp_path / "out" / "map.npy")

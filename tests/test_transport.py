@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.api.transport import RETRY_TOKENS, UNSENT, Cap, Delivery, Purse, Transport
+from probe.api.purse import RETRY_TOKENS, Cap, Purse
+from probe.api.transport import UNSENT, Delivery, Transport
 from probe.errors import BackendError, ContractError, LimitReached, Rejected, Unreachable
 from probe.types import Codec, Failure, Limits, Scores
 

@@ -16,6 +16,7 @@ from tenacity import RetryCallState, Retrying, retry_if_result, stop_when_event_
 from tenacity.nap import sleep_using_event
 from tenacity.wait import wait_base, wait_random_exponential
 
+from probe.api.purse import Purse
 from probe.errors import BackendError, ContractError, LimitReached, Rejected, Unreachable
 from probe.types import Backend, Codec, Failure, FailureKind, Scores, Variant
 
@@ -28,8 +29,7 @@ ATTEMPTS: dict[FailureKind, int] = {
     "throttled": 4,
     "unavailable": 4,
 }
-RETRY_TOKENS = 100
-FAILURES_IN_A_ROW = 20
+MOST_THREADS = 64
 LONGEST_WAIT = 120.0
 UNSENT = Failure("unavailable", "not sent: the run was stopped")
 
@@ -45,82 +45,6 @@ class Delivery:
     outcomes: list[Scores | Failure]
     error: BaseException | None = None
     cause: BackendError | None = None
-
-
-class Cap:
-    """A hard cap on calls, retries included, over all runs and threads that share it."""
-
-    def __init__(self, most: int | None = None, said: str = "calls") -> None:
-        self._left = most
-        self._lock = threading.Lock()
-        self.message = f"the cap of {said} is reached"
-
-    def take(self, calls: int) -> int:
-        """Take leave for up to `calls` calls; returns how many are allowed."""
-        with self._lock:
-            if self._left is not None:
-                calls = min(calls, self._left)
-                self._left -= calls
-            return calls
-
-    def give_back(self, calls: int) -> None:
-        with self._lock:
-            if self._left is not None:
-                self._left += calls
-
-
-class Purse:
-    """Counts the calls and requests of one run, under its cap, and knows when to give up.
-
-    Retries are paid from a run-wide budget: an outage empties it and the run fails fast, while
-    a service that answers four times in five never does. So do many failed requests in a row.
-    """
-
-    def __init__(self, cap: Cap | None = None) -> None:
-        self.cap = cap or Cap()
-        self.calls = 0
-        self.requests = 0
-        self._tokens = RETRY_TOKENS
-        self._failed = 0
-        self._lock = threading.Lock()
-
-    def take(self, calls: int) -> int:
-        """Take leave for one request of up to `calls` calls; returns how many are allowed."""
-        allowed = self.cap.take(calls)
-        with self._lock:
-            self.calls += allowed
-            self.requests += allowed > 0
-        return allowed
-
-    def refund(self, calls: int) -> None:
-        """Give back calls that never left: no connection could be made."""
-        self.cap.give_back(calls)
-        with self._lock:
-            self.calls -= calls
-            self.requests -= 1
-
-    def earn(self) -> None:
-        """A variant got its score."""
-        with self._lock:
-            self._failed = 0
-            self._tokens = min(RETRY_TOKENS, self._tokens + 1)
-
-    def retry(self, items: int, reason: str) -> None:
-        """Pay for sending again; raises BackendError when the budget is empty."""
-        with self._lock:
-            self._tokens -= 2 * items
-            if self._tokens < 0:
-                raise BackendError(f"too many failures, sending stopped; the last one: {reason}")
-
-    def fail(self, reason: str) -> None:
-        """A whole request failed; raises BackendError when too many did in a row."""
-        with self._lock:
-            self._failed += 1
-            if self._failed >= FAILURES_IN_A_ROW:
-                raise BackendError(
-                    f"{self._failed} requests failed in a row, sending stopped; "
-                    f"the last one: {reason}"
-                )
 
 
 class _Hint(wait_base):
@@ -167,6 +91,7 @@ class Transport:
         self._backend = backend
         self._codec = codec
         self._limits = backend.limits
+        self._concurrency = min(self._limits.concurrency, most_threads())
         self._purse = purse
         self._before_send = before_send
         self._stopped = threading.Event()
@@ -182,11 +107,11 @@ class Transport:
     @property
     def slots(self) -> int:
         """How many batches may be in flight: one a worker and one in hand."""
-        return self._limits.concurrency + 1
+        return self._concurrency + 1
 
     def submit(self, tags: Sequence[int], variants: Sequence[Variant]) -> None:
         self._jobs.put((tags, variants))
-        if len(self._threads) < self._limits.concurrency:
+        if len(self._threads) < self._concurrency:
             thread = threading.Thread(target=self._work, name="probe-send", daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -274,7 +199,7 @@ class Transport:
             outcomes = [Failure("unavailable", str(error))] * len(ready)
         except BackendError as error:
             log.info("a request of %d failed: %s", len(ready), error)
-            self._purse.fail(str(error))
+            self._purse.fail(str(error), unreadable=isinstance(error, ContractError))
             if len(ready) > 1:
                 self._halve(batch, ready, str(error))
                 return
@@ -284,6 +209,8 @@ class Transport:
             batch.outcomes[i] = outcome
             if isinstance(outcome, Scores):
                 self._purse.earn()
+        if batch.cause is None and all(_is_final(outcome) for outcome in outcomes):
+            self._purse.fail(self._reason(batch, ready[0]))
 
     def _halve(self, batch: _Batch, indexes: Sequence[int], reason: str) -> None:
         middle = len(indexes) // 2
@@ -308,6 +235,20 @@ class Transport:
                 f"{size} bytes encoded, the service takes {most}: use a smaller --side or --codec",
             )
         return size <= most
+
+
+def most_threads() -> int:
+    """As many as have descriptors left for a connection each, and never more than MOST_THREADS."""
+    try:
+        import resource
+    except ImportError:
+        return MOST_THREADS
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_THREADS if allowed < 0 else max(1, min(MOST_THREADS, (allowed - 40) // 2))
+
+
+def _is_final(outcome: Scores | Failure) -> bool:
+    return isinstance(outcome, Failure) and outcome.kind in ("refused", "invalid")
 
 
 def _worth_retrying(batch: _Batch, index: int) -> bool:

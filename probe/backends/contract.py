@@ -18,6 +18,7 @@ from probe.types import WHOLE, Failure, Limits, Price, Region, Scores
 CONTRACT = "probe/1"
 MAX_LABELS = 10_000
 MAX_NAME = 200
+DEAREST = 1e6
 KINDS = ("refused", "invalid", "throttled", "unavailable")
 
 T = TypeVar("T")
@@ -204,7 +205,9 @@ def _region(value: Any) -> Region:
 
 def _price(value: Any) -> Price:
     expected = ValueError("an object with per_call, currency and as_of")
-    if not isinstance(value, dict) or not is_score(value.get("per_call")) or value["per_call"] < 0:
+    if not isinstance(value, dict) or not is_score(value.get("per_call")):
+        raise expected
+    if not 0 <= value["per_call"] <= DEAREST:
         raise expected
     words = (value.get("currency"), value.get("as_of", ""))
     if not all(isinstance(word, str) and len(word) <= 40 and word.isprintable() for word in words):

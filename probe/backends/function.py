@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
     Function = Callable[[list[Image.Image]], Sequence[Mapping[str, float]]]
+
+LARGEST = 1e30
+"""Beyond it sums and squares of scores lose their meaning."""
 
 
 def from_callable(
@@ -79,48 +82,57 @@ class CallableBackend:
     def score(self, variants: Sequence[Variant], codec: Codec) -> list[Scores | Failure]:
         images = [variant.pixels() for variant in variants]
         try:
-            answer: Any = self._fn(images)
+            return self._read(self._fn(images), len(variants))
         except ProbeError:
             raise
         except Exception as error:
-            cause = f"{type(error).__name__}: {printable(str(error), 200)}".removesuffix(": ")
+            cause = f"{type(error).__name__}: {_shown(error, str, 200)}".removesuffix(": ")
             raise BackendError(f"{self._name} raised {cause}") from error
+
+    def _read(self, answer: Any, expected: int) -> list[Scores | Failure]:
         if isinstance(answer, Mapping | str | bytes) or not hasattr(answer, "__iter__"):
             raise ContractError(
                 f"{self._name} must return a list of {{label: score}}, "
                 f"one for each picture, not {type(answer).__name__}"
             )
-        items = list(answer)
-        if len(items) != len(variants):
-            raise ContractError(
-                f"{self._name} returned {len(items)} answers for {len(variants)} pictures"
-            )
+        items = list(islice(answer, expected + 1))
+        if len(items) != expected:
+            told = len(answer) if hasattr(answer, "__len__") else f"{len(items)} or more"
+            raise ContractError(f"{self._name} returned {told} answers for {expected} pictures")
         return [self._checked(item) for item in items]
 
     def _checked(self, item: Any) -> Scores | Failure:
         if isinstance(item, Failure):
             return item
         if not isinstance(item, Mapping):
-            return Failure("invalid", f"{self._name} gave {printable(repr(item), 40)}, not a dict")
+            return Failure("invalid", f"{self._name} gave {_shown(item)}, not a dict")
         for label in self._labels:
             if label not in item:
                 return Failure("invalid", f"{self._name} gave no score for {label!r}")
         for label, value in item.items():
             if not isinstance(label, str):
-                return Failure("invalid", f"the label {printable(repr(label), 40)} is not a string")
+                return Failure("invalid", f"the label {_shown(label)} is not a string")
             if not is_score(value):
-                shown = printable(repr(value), 40)
+                shown = _shown(value)
                 return Failure("invalid", f"the score of {printable(label, 40)!r} is {shown}")
         return Scores({label: float(value) for label, value in item.items()})
 
 
+def _shown(value: Any, spell: Callable[[Any], str] = repr, limit: int = 40) -> str:
+    """`value` in words, also where its own code for that fails."""
+    try:
+        return printable(spell(value), limit)
+    except Exception:
+        return f"a {type(value).__name__}"
+
+
 def is_score(value: Any) -> bool:
-    """Whether `value` is a finite real number (numpy's too) and no bool."""
+    """Whether `value` is a real number (numpy's too), no bool, and within +-1e30."""
     if getattr(value, "shape", None) == ():
         value = value.item()
     if not isinstance(value, Real) or isinstance(value, bool):
         return False
     try:
-        return math.isfinite(value)
+        return abs(float(value)) <= LARGEST
     except OverflowError:
         return False

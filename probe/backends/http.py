@@ -83,7 +83,11 @@ class Http:
             raise ContractError(f"{self.url}: {error}") from error
         self._check_identity(answer, described)
         missing = Failure("invalid", "no result with the id of this picture in the answer")
-        return [answer.results.get(image["id"], missing) for image in images]
+        outcomes = [answer.results.get(image["id"], missing) for image in images]
+        invalid = [one for one in outcomes if isinstance(one, Failure) and one.kind == "invalid"]
+        if len(invalid) == len(outcomes) > 1:
+            raise ContractError(f"{self.url} gave no usable score at all: {invalid[0].message}")
+        return outcomes
 
     def _described(self) -> Description:
         with self._lock:
@@ -110,7 +114,7 @@ class Http:
         if status == 200:
             return
         if 300 <= status < 400:
-            target = printable(urljoin(self.url, reply.headers.get("Location", "")), 200)
+            target = printable(_joined(self.url, reply.headers.get("Location", "")), 200)
             raise Rejected(
                 f"{self.url} redirects to {target}; redirects are not followed, "
                 "give the new URL if you trust it"
@@ -126,3 +130,11 @@ class Http:
                 f"the model behind {self.url} changed from {described.identity!r} to "
                 f"{answer.identity!r}; answers of two models are not mixed, start again"
             )
+
+
+def _joined(url: str, target: str) -> str:
+    """Where a redirect leads; a target that is no URL as it stands."""
+    try:
+        return urljoin(url, target)
+    except ValueError:
+        return target

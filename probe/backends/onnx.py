@@ -61,6 +61,8 @@ class Onnx:
             raise UsageError("labels must be at least one name, each once")
         if activation not in ("none", "softmax", "sigmoid"):
             raise UsageError(f"activation must be none, softmax or sigmoid, not {activation!r}")
+        if threads is not None and not 1 <= threads <= 1024:
+            raise UsageError(f"threads must be from 1 to 1024, not {threads}")
         if question is not None and question not in self.labels:
             raise UsageError(f"question {question!r} is not one of the labels {self.labels}")
         self._activation = activation

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from io import BytesIO
+from math import isfinite
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,8 @@ from PIL import Image
 
 from probe.errors import UsageError
 from probe.types import WHOLE, Region
+
+MAX_SIDE = 8192
 
 Filter = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
 
@@ -60,6 +63,12 @@ class Preprocessing:
                 raise UsageError(
                     f"resize {self.resize!r} is smaller than the size {self.size!r} cut out of it"
                 )
+        if max(*self.size, *_pair(self.resize or 1)) > MAX_SIDE:
+            raise UsageError(f"size and resize go up to {MAX_SIDE} pixels a side")
+        if self.jpeg is not None and not 1 <= self.jpeg <= 100:
+            raise UsageError(f"jpeg is a quality from 1 to 100, not {self.jpeg}")
+        if not all(map(isfinite, (self.scale, *self.mean, *self.std))):
+            raise UsageError("scale, mean and std must be finite numbers")
         if len(self.mean) != 3 or len(self.std) != 3 or 0 in self.std:
             raise UsageError("mean and std must be three numbers each, one a channel, std not 0")
 
@@ -95,8 +104,11 @@ class Preprocessing:
         if self.resize is None:
             return WHOLE
         reach = _FILTERS[self.filter][1]
+        # a longer side becomes any number of pixels from the shorter one's on; of those the
+        # first two are the hardest
+        more = (0, 1) if isinstance(self.resize, int) else (0,)
         x, y = (
-            _blind(whole, kept, reach)
+            min(_blind(whole + extra, kept, reach) for extra in more)
             for whole, kept in zip(_pair(self.resize), self.size, strict=True)
         )
         return (x, y, 1 - x, 1 - y)

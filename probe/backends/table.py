@@ -148,7 +148,7 @@ class _Table:
                 self._add(f"{path} line {lines.line_num}", row)
 
     def _add(self, where: str, row: Mapping[str, str]) -> None:
-        kind = row["kind"].lower()
+        kind = row.get("kind", "").lower()
         if kind not in KINDS:
             shown = printable(kind, 40)
             raise UsageError(f"{where}, column kind: {shown!r} is none of {', '.join(KINDS)}")

@@ -7,13 +7,14 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
 import click
 
 from probe import __version__
-from probe.errors import Interrupted, LimitReached, ProbeError, nearest
+from probe.errors import OutputError, ProbeError, nearest
 
 COMMANDS = {
     "occlude": "probe.cli.occlude",
@@ -86,6 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         cause = error.__cause__ or error  # click turns a KeyboardInterrupt into an Abort
         code = getattr(cause, "exit_code", 130)
         code = _report(given, cause, str(cause) or "interrupted", code, _again(given, cause))
+    except OSError as error:
+        said = f"cannot write the output: {error.strerror or error}"
+        code = _report(given, error, said, OutputError.exit_code)
     except Exception as error:
         if "--debug" in given:
             raise
@@ -101,9 +105,11 @@ def _usage(error: click.ClickException) -> str:
 
 def _again(given: Sequence[str], error: BaseException) -> str:
     """How to go on after a stop that lost nothing."""
-    if not isinstance(error, (LimitReached, Interrupted)):
+    from probe.text import printable
+
+    if getattr(error, "partial", None) is None:
         return ""
-    return f"; to go on: {shlex.join(['probe', *given])}"
+    return printable(f"; to go on: {shlex.join(['probe', *given])}")
 
 
 def _report(
@@ -116,8 +122,10 @@ def _report(
         import traceback
 
         traceback.print_exception(error)
-    click.echo(f"probe: {line}{hint}", err=True)
+    with suppress(OSError):
+        click.echo(f"probe: {line}{hint}", err=True)
     if "--json" in given:
         about: dict[str, Any] = {"type": type(error).__name__, "message": line, "exit_code": code}
-        click.echo(json.dumps({"schema": 1, "error": about}))
+        with suppress(OSError):
+            click.echo(json.dumps({"schema": 1, "error": about}))
     return code

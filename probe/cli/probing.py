@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import click
 from probe.cli.options import as_given, make_prober, open_picture
 from probe.cli.running import HOLES, arguments, ask, describe, planned, results_folder, stem_of
 from probe.cli.sheets import planned_tiles
-from probe.errors import ImageError, Interrupted, ProbeError, UsageError
+from probe.errors import ImageError, Interrupted, OutputError, ProbeError, UsageError
 from probe.text import count, printable
 
 if TYPE_CHECKING:
@@ -35,11 +36,11 @@ def probe_pictures(images: Sequence[str], method: str, given: dict[str, Any]) ->
     All must be there before the first is paid for. With several pictures one that cannot be
     used is skipped and listed; anything else stops.
     """
-    from probe.image import open_file
+    from probe.source import check_file
 
     for image in images:
-        if image != "-":
-            open_file(image).close()
+        with suppress(ImageError):
+            check_file(image)
     if len(images) > 1 and given["out"]:
         raise UsageError("--out is one folder: with several pictures leave it out")
     prober = make_prober(given)
@@ -75,7 +76,7 @@ def _probe(prober: Prober, image: str, method: str, given: dict[str, Any]) -> in
             result = ask(prober, plan, wanted, given)
         except (ProbeError, Interrupted) as error:
             if error.partial is not None:
-                _report(error.partial, folder, image, given, code=error.exit_code)
+                _report_partial(error.partial, folder, image, given, error.exit_code)
             raise
         code = HOLES if result.failures else 0
         _report(result, folder, image, given, code)
@@ -125,6 +126,16 @@ def _report(result: Result, folder: Path, image: str, given: dict[str, Any], cod
         method, shown = result.settings["method"], printable(shlex.quote(image))
         options = printable(as_given(*NOT_REPEATED))
         click.echo(f"next: probe variants {shown} --method {method}{options}", err=aside)
+
+
+def _report_partial(
+    result: Result, folder: Path, image: str, given: dict[str, Any], code: int
+) -> None:
+    """What is known of a run that was stopped; a full disk must not hide why."""
+    try:
+        _report(result, folder, image, given, code)
+    except OutputError as error:
+        click.echo(f"note: {error}", err=True)
 
 
 def _record(result: Result, files: list[str], code: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -21,8 +21,9 @@ FRAME = 0.1
 @contextmanager
 def progress(quiet: bool, total: int) -> Iterator[Callable[[Result], None]]:
     """Yields a function to call with each snapshot."""
-    plain = not sys.stderr.isatty() or bool(os.environ.get("CI")) or _dumb()
-    if quiet:
+    silent = quiet or sys.stderr is None
+    plain = silent or not sys.stderr.isatty() or bool(os.environ.get("CI")) or _dumb()
+    if silent:
         yield lambda result: None
     elif plain:
         yield _lines(total)
@@ -49,7 +50,8 @@ def _lines(total: int) -> Callable[[Result], None]:
         nonlocal last
         if time.monotonic() - last >= EVERY:
             last = time.monotonic()
-            click.echo(f"{len(result.answers)}/{total} answers · {_status(result)}", err=True)
+            with suppress(OSError):  # nobody reads on
+                click.echo(f"{len(result.answers)}/{total} answers · {_status(result)}", err=True)
 
     return show
 
@@ -60,7 +62,8 @@ def _bar(total: int) -> Iterator[Callable[[Result], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as Remaining
 
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[status]}"), Remaining())
+    status = TextColumn("{task.fields[status]}", markup=False)
+    columns = (BarColumn(), MofNCompleteColumn(), status, Remaining())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=total, status="")

@@ -43,7 +43,7 @@ class Database:
         salvage: bool = False,
         migrations: Sequence[Migration] = MIGRATIONS,
     ) -> None:
-        self.path = None if path is None else Path(os.path.realpath(path.expanduser()))
+        self.path = None if path is None else Path(os.path.realpath(os.path.expanduser(path)))
         self.create = create
         self.salvage = salvage
         self.migrations = migrations

@@ -67,9 +67,15 @@ def make(path: Path, migrations: Sequence[Migration]) -> None:
             connection.exec_driver_sql("PRAGMA journal_mode = WAL")
             connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION}")
             migrate(connection, migrations)
+            connection.close()
+            draft.rename(path)
         finally:
             connection.close()
-        draft.rename(path)
+            for rest in (
+                draft,
+                *(draft.with_name(f"{draft.name}-{end}") for end in ("wal", "shm")),
+            ):
+                rest.unlink(missing_ok=True)
 
 
 def _look_for_log(path: Path) -> None:

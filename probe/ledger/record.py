@@ -142,7 +142,11 @@ def from_line(line: str) -> Record:
     told = json.loads(line)
     raw = None if told["raw"] is None else base64.b64decode(told["raw"])
     question = question_of([told[name] for name in FIELDS], told["change"])
-    return Record(question, Scores(told["scores"], raw), told["host"], told["at"])
+    record = Record(question, Scores(told["scores"], raw), told["host"], told["at"])
+    if to_line(record) != json.dumps(told):
+        raise ValueError("not a line of to_line")
+    hash(record.question)
+    return record
 
 
 def question_of(asked: Sequence[Any], change: str) -> Question:

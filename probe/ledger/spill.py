@@ -41,7 +41,7 @@ def take_up(database: Database) -> None:
     for file in list(_waiting(database.path)):
         records = []
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-            with suppress(ValueError, KeyError, TypeError):
+            with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 records.append(from_line(line))
         with database.writing() as connection:
             rows.put(connection, records, {})
@@ -59,8 +59,8 @@ def _waiting(path: Path) -> Iterator[Path]:
 
 def _places(path: Path) -> list[tuple[Path, str]]:
     """Folder and beginning of the name of what is spilled for a ledger."""
-    mark = sha256(os.fsencode(path)).hexdigest()[:16]
-    return [
-        (path.parent, f".{path.name}.unsaved-"),
-        (Path(tempfile.gettempdir()), f"probe-{mark}-unsaved-"),
-    ]
+    places = [(path.parent, f".{path.name}.unsaved-")]
+    with suppress(OSError):  # no usable temp folder
+        mark = sha256(os.fsencode(path)).hexdigest()[:16]
+        places.append((Path(tempfile.gettempdir()), f"probe-{mark}-unsaved-"))
+    return places

@@ -24,6 +24,8 @@ from probe.text import printable
 from probe.types import Failure, Identity
 
 SCHEMA = 1
+FILES = ("overlay.png", "map.npy", "map.npz", "scores.csv", "run.json")
+MAX_RECORD = 64 * 2**20
 FIXED = ("index", "kind", "x0", "y0", "x1", "y1", "source", "failure")
 
 
@@ -63,8 +65,9 @@ def save_sheet(image: Image.Image, path: Path) -> Path:
 def open_folder(folder: Path) -> str | None:
     """Make `folder`, see that it can be written, and read whose results lie in it.
 
-    Returns the digest of their plan, None where there are none; a run.json that cannot be read
-    counts as another run's: "". Raises OutputError, before anything is paid for.
+    Returns the digest of their plan, None where none of a run's files is there; files without a
+    run.json that can be read count as another run's: "". Raises OutputError, before anything is
+    paid for.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -75,11 +78,13 @@ def open_folder(folder: Path) -> str | None:
         raise OutputError(
             f"cannot write into {printable(str(folder), 300)}: {error.strerror or error}"
         ) from error
-    try:
-        record = json.loads((folder / "run.json").read_text("utf-8"))
-        return str(record["settings"]["plan"])
-    except FileNotFoundError:
+    record = folder / "run.json"
+    if not any((folder / name).exists() for name in FILES):
         return None
+    try:
+        if not record.is_file() or record.stat().st_size > MAX_RECORD:
+            return ""
+        return str(json.loads(record.read_text("utf-8"))["settings"]["plan"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""
 
