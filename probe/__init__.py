@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from probe.backends import from_callable
     from probe.errors import Interrupted, ProbeError
+    from probe.heatmap import Heatmap
     from probe.plan import Plan
     from probe.prober import Prober
-    from probe.result import Heatmap, Result
+    from probe.result import Result
     from probe.types import Box, Failure, Identity, Scores, Window
 
 __version__ = "0.1.0"
@@ -23,7 +24,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Box": "probe.types",
     "Failure": "probe.types",
-    "Heatmap": "probe.result",
+    "Heatmap": "probe.heatmap",
     "Identity": "probe.types",
     "Interrupted": "probe.errors",
     "Plan": "probe.plan",

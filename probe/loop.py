@@ -64,7 +64,7 @@ class Loop:
 
     deadline: on the monotonic clock, after which nothing more is sent.
     unknown: variants of this run that an earlier run sent and that were never answered; they
-    may have been billed then, and are asked again now.
+    may have been billed then, and are asked again now. flying: requests in flight.
     """
 
     order: Order
@@ -76,10 +76,10 @@ class Loop:
     deadline: float | None = None
     answers: list[Answer] = field(default_factory=list)
     unknown: int = 0
+    flying: int = 0
     _asked: dict[int, Perturbation] = field(default_factory=dict)
     _early: dict[int, Answer] = field(default_factory=dict)
     _next: int = 0
-    _flying: int = 0
     _ready: bool = False
     _stop: BaseException | None = None
     _cause: BackendError | None = None
@@ -92,7 +92,7 @@ class Loop:
             missing = self._lookup([Identity()])
             if missing and self._may_send():
                 self._submit(missing)
-            while self._flying:
+            while self.flying:
                 self._receive()
             self._raise_if_stopped()
         outcome = self.answers[0].outcome
@@ -134,7 +134,7 @@ class Loop:
                 if not batch:
                     break
                 self._submit(batch)
-            if self._flying:
+            if self.flying:
                 self._receive()
                 return True
         return known < len(self.answers)
@@ -142,7 +142,7 @@ class Loop:
     def _may_send(self) -> bool:
         if self._patience() == 0:
             self._halt(LimitReached("the cap on time is reached"))
-        return self._stop is None and self._flying < self.transport.slots
+        return self._stop is None and self.flying < self.transport.slots
 
     def _gather(self, ask: Ask) -> list[int]:
         """Ask until a batch of questions is found that only the backend can answer."""
@@ -198,7 +198,7 @@ class Loop:
             self.unknown += self.ledger.outstanding([self.question(self._asked[i]) for i in batch])
         variants = [self.renderer.variant(self._asked[i]) for i in batch]
         self.transport.submit(batch, variants)
-        self._flying += 1
+        self.flying += 1
 
     def _receive(self) -> None:
         """Wait for one batch, store it, then use it."""
@@ -212,7 +212,7 @@ class Loop:
         if isinstance(delivery, BaseException):
             self._halt(delivery)
             return
-        self._flying -= 1
+        self.flying -= 1
         self._cause = delivery.cause
         if delivery.error is not None:
             self._halt(delivery.error)
@@ -269,24 +269,19 @@ class Loop:
         self.transport.done.put(interrupted)
 
     def _halt(self, reason: BaseException) -> None:
-        if isinstance(reason, Interrupted) and self._flying:
+        if isinstance(reason, Interrupted) and self.flying:
             log.warning(
                 "stopping: waiting for %d request%s in flight; again to leave at once",
-                self._flying,
-                "s" if self._flying > 1 else "",
+                self.flying,
+                "s" if self.flying > 1 else "",
             )
         self._stop = self._stop or reason
         self.transport.stop()
 
-    @property
-    def flying(self) -> int:
-        """Requests in flight, whose answers are not stored yet."""
-        return self._flying
-
     def settle(self) -> None:
         """Receive and store what is in flight, for a run that is left early."""
         self._halt(GeneratorExit())
-        while self._flying:
+        while self.flying:
             self._receive()
 
     def _raise_if_stopped(self) -> None:

@@ -5,27 +5,26 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from math import inf
 from pathlib import Path
-from statistics import stdev
 from threading import Lock
-from typing import Any, Literal
+from typing import Any
 
 from probe.api.purse import Cap, Purse
 from probe.api.transport import Transport
 from probe.backends import resolve
 from probe.errors import Interrupted, ProbeError, UsageError
+from probe.heatmap import Heatmap
 from probe.image import Picture, open_image
 from probe.ledger import Ledger, default_path
 from probe.loop import Loop
 from probe.methods import method as named_method
-from probe.notes import findings
 from probe.perturb import parse_fill
 from probe.plan import Plan, Run, Wishes, choose_label, prepare
-from probe.result import Answer, Heatmap, Result
-from probe.types import Backend, Codec, Identity, Limits, Scores, Variant
+from probe.result import Result
+from probe.snapshot import snapshot
+from probe.types import Backend, Codec, Limits, Scores, Variant
 
 MANY = 10**15
 """More calls than anybody makes."""
@@ -145,17 +144,17 @@ class Prober:
             run.limits.host,
             self._deadline,
         )
-        snapshot = partial(_snapshot, run, loop, purse, started)
+        known = partial(snapshot, run, loop, purse, started)
         try:
             label = choose_label(label, run.limits, loop.reference())
-            yield snapshot(label)
+            yield known(label)
             for _ in loop.run(run.sampler):
-                yield snapshot(label)
-            yield snapshot(label, "complete")
+                yield known(label)
+            yield known(label, "complete")
         except (ProbeError, Interrupted) as error:
             if loop.answers and isinstance(loop.answers[0].outcome, Scores):
-                known = choose_label(label, run.limits, loop.answers[0].outcome)
-                error.partial = snapshot(known, "stopped")
+                label = choose_label(label, run.limits, loop.answers[0].outcome)
+                error.partial = known(label, "stopped")
             raise
         except GeneratorExit:
             loop.settle()
@@ -258,53 +257,3 @@ def _intent(run: Run, ledger: Ledger) -> Callable[[Sequence[Variant]], None]:
     return lambda variants: ledger.intend(
         [run.question(variant.perturbation) for variant in variants], run.limits.host
     )
-
-
-def _snapshot(
-    run: Run,
-    loop: Loop,
-    purse: Purse,
-    started: float,
-    label: str,
-    ended: Literal["complete", "stopped"] | None = None,
-) -> Result:
-    """What is known now; what takes a look at every answer is left to the last one."""
-    reference = loop.answers[0].outcome
-    assert isinstance(reference, Scores)
-    price = run.limits.price
-    result = Result(
-        image=run.picture.image,
-        canvas=run.canvas,
-        label=label,
-        reference=reference,
-        answers=loop.answers[:],
-        estimator=partial(run.method.estimator, run.canvas),
-        settings={**run.settings, "label": label},
-        backend=run.identity,
-        calls=purse.calls,
-        requests=purse.requests,
-        cost=None if price is None else purse.calls * price.per_call,
-        currency=None if price is None else price.currency,
-        seconds=time.monotonic() - started,
-        complete=ended == "complete",
-        notes=run.picture.notes,
-    )
-    if ended is None:
-        return result
-    result = replace(result, noise=_noise(loop.answers, label))
-    return replace(
-        result, notes=(*result.notes, *findings(result, loop.unknown, loop.ledger.damaged))
-    )
-
-
-def _noise(answers: Sequence[Answer], label: str) -> float | None:
-    """Standard deviation of the unchanged picture's scores; None with fewer than two."""
-    scores = [
-        answer.outcome[label]
-        for answer in answers
-        if isinstance(answer.perturbation, Identity)
-        and not answer.perturbation.full
-        and isinstance(answer.outcome, Scores)
-        and label in answer.outcome
-    ]
-    return stdev(scores) if len(scores) > 1 else None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from PIL import Image
 
-    from probe.result import Heatmap
+    from probe.heatmap import Heatmap
 
 Region = tuple[float, float, float, float]
 """x0, y0, x1, y1 in fractions of the picture."""

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from probe.heatmap import Heatmap, Planes
 from probe.perturb.geometry import Pixels, pixels
-from probe.result import Heatmap, Planes
 from probe.types import Canvas, Identity, Perturbation, Scores
 
 Sums = NDArray[np.float64]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from probe.result import Heatmap
+from probe.heatmap import Heatmap
 from probe.show.paint import Scale, blanks, paint
 from probe.show.words import scale_label, title
 

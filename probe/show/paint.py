@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
 from probe.errors import UsageError
+from probe.heatmap import Heatmap
 from probe.image import open_image
-from probe.result import Heatmap
 
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap

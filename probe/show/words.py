@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from probe.result import Heatmap
+from probe.heatmap import Heatmap
 from probe.text import count, printable
 
 LABEL = 28

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from probe.result import Answer, Heatmap, Planes, Result
+from probe.heatmap import Heatmap, Planes
+from probe.result import Answer, Result
 from probe.types import WHOLE, Box, Canvas, Failure, Identity, Perturbation, Scores, Window
 
 

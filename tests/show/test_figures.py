@@ -185,7 +185,7 @@ def test_drawing_needs_no_pyplot_and_loading_no_matplotlib():
         from probe.show import overlay, figure, plot, contact_sheet, save_run
         assert "matplotlib" not in sys.modules
         import numpy as np
-        from probe.result import Heatmap, Planes
+        from probe.heatmap import Heatmap, Planes
         from probe.types import Canvas
         plane = np.zeros((4, 4), np.float32)
         planes = Planes(plane, plane, plane, plane.astype(np.int32))

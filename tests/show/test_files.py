@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from probe.errors import OutputError
-from probe.result import Answer, Heatmap
+from probe.heatmap import Heatmap
+from probe.result import Answer
 from probe.show import open_folder, save_run, save_sheet
 from probe.types import Box, Identity, Scores
 
