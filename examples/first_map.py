@@ -17,8 +17,9 @@ def main() -> None:
     heat = result.heatmap()
     y, x = np.unravel_index(np.nanargmax(heat.values), heat.values.shape)
     print(f"{heat.label} {heat.reference:.3f} with {heat.calls} calls, {heat.answers} answers")
-    print(f"most evidence at x={x}, y={y}: {heat.values[y, x]:.3f} ± {heat.stderr[y, x]:.3f}")
-    print(f"while that pixel is covered the mean score is {heat.mean_score[y, x]:.3f}")
+    print(f"most evidence at x={x}, y={y}: {heat.values[y, x]:.2f}")
+    print(f"typical standard error of a pixel: {np.nanmedian(heat.stderr):.2f}")
+    print(f"while that pixel is covered the mean score is {heat.mean_score[y, x]:.2f}")
     heat.overlay().save("retina-overlay.png")
     print("retina-overlay.png")
 

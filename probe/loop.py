@@ -29,33 +29,12 @@ from probe.ledger import Ledger, Question
 from probe.perturb import Renderer
 from probe.result import Answer
 from probe.signals import caught
-from probe.types import Failure, Identity, Perturbation, Sampler, Scores
+from probe.types import Failure, Identity, Order, Perturbation, Sampler, Scores
 
 log = logging.getLogger(__name__)
 
 Ask = Callable[[int], Sequence[Perturbation]]
 Source = Literal["sent", "ledger", "same"]
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a run asks: how many variants, what before and after them, and of whom.
-
-    opening: asked after the reference, before the sampler's; closing: after all others.
-    """
-
-    variants: int
-    opening: Sequence[Perturbation] = ()
-    closing: Sequence[Perturbation] = ()
-    offline: bool = False
-
-    @property
-    def repeats(self) -> int:
-        """How often the reference is asked again."""
-        return sum(
-            isinstance(change, Identity) and change.repeat > 0
-            for change in (*self.opening, *self.closing)
-        )
 
 
 @dataclass
@@ -65,6 +44,7 @@ class Loop:
     deadline: on the monotonic clock, after which nothing more is sent.
     unknown: variants of this run that an earlier run sent and that were never answered; they
     may have been billed then, and are asked again now. flying: requests in flight.
+    abandoned: the user would not wait for them.
     """
 
     order: Order
@@ -77,6 +57,7 @@ class Loop:
     answers: list[Answer] = field(default_factory=list)
     unknown: int = 0
     flying: int = 0
+    abandoned: bool = False
     _asked: dict[int, Perturbation] = field(default_factory=dict)
     _early: dict[int, Answer] = field(default_factory=dict)
     _next: int = 0
@@ -264,7 +245,13 @@ class Loop:
         return min(max(0.0, self.deadline - time.monotonic()), TIMEOUT_MAX)
 
     def _interrupt(self, interrupted: Interrupted) -> None:
-        """Called from a signal handler: only assignments and a reentrant queue."""
+        """Called from a signal handler: only assignments and a reentrant queue.
+
+        The first one stops sending, the second leaves at once.
+        """
+        if isinstance(self._stop, Interrupted):
+            self.abandoned = True
+            raise interrupted
         self._stop = self._stop or interrupted
         self.transport.done.put(interrupted)
 

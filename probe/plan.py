@@ -12,7 +12,6 @@ from typing import Any
 from probe.errors import ImageError, UsageError
 from probe.image import Picture, encode, scaled_size
 from probe.ledger import Ledger, Question
-from probe.loop import Order
 from probe.methods import Method
 from probe.perturb import RENDER_VERSION, Fill, Renderer, canonical
 from probe.result import check_label
@@ -22,6 +21,7 @@ from probe.types import (
     Codec,
     Identity,
     Limits,
+    Order,
     Perturbation,
     Region,
     Sampler,

@@ -151,16 +151,17 @@ class Prober:
             for _ in loop.run(run.sampler):
                 yield known(label)
             yield known(label, "complete")
-        except (ProbeError, Interrupted) as error:
-            if loop.answers and isinstance(loop.answers[0].outcome, Scores):
-                label = choose_label(label, run.limits, loop.answers[0].outcome)
-                error.partial = known(label, "stopped")
-            raise
-        except GeneratorExit:
-            loop.settle()
-            raise
+        except BaseException as error:
+            if not loop.abandoned:
+                loop.settle()
+            if isinstance(error, KeyboardInterrupt) and not isinstance(error, Interrupted):
+                error = Interrupted("stopped by SIGINT")
+            outcome = loop.answers[0].outcome if loop.answers else None
+            if isinstance(error, (ProbeError, Interrupted)) and isinstance(outcome, Scores):
+                error.partial = known(choose_label(label, run.limits, outcome), "stopped")
+            raise error
         finally:
-            transport.close(wait=not loop.flying)
+            transport.close(wait=not loop.abandoned)
             if ledger is not self._memory:
                 ledger.close()
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and termination: first ask the run to stop, then leave at once."""
+"""Ctrl-C and termination, handed to the run instead of breaking into it anywhere."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ EXIT_CODES = {
 }
 
 
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """A handler for programs that want SIGTERM to end them as Ctrl-C does."""
+    name = signal.Signals(number).name
+    raise Interrupted(f"stopped by {name}", EXIT_CODES[name])
+
+
 @contextmanager
 def caught(stop: Callable[[Interrupted], None]) -> Iterator[None]:
-    """Within it, the first signal calls `stop`, which must be safe to call at any point; the
-    second raises. Handlers that a program installed itself are left alone, and so is everything
-    outside the main thread.
+    """Within it, a signal calls `stop`, which must be safe to call at any point and may raise.
+
+    Handlers that a program installed itself are left alone, and so is everything outside the
+    main thread.
     """
-    received = False
 
     def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal received
         name = signal.Signals(number).name
-        interrupted = Interrupted(f"stopped by {name}", EXIT_CODES[name])
-        if received:
-            raise interrupted
-        received = True
-        stop(interrupted)
+        stop(Interrupted(f"stopped by {name}", EXIT_CODES[name]))
 
     before = {}
     if threading.current_thread() is threading.main_thread():
-        ours = (signal.SIG_DFL, signal.default_int_handler)
+        ours = (signal.SIG_DFL, signal.default_int_handler, interrupt)
         numbers = [getattr(signal, name) for name in EXIT_CODES]
         before = {n: signal.getsignal(n) for n in numbers if signal.getsignal(n) in ours}
     for number in before:

@@ -172,6 +172,27 @@ class Limits:
     deterministic: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a run asks: how many variants, what before and after them, and of whom.
+
+    opening: asked after the reference, before the sampler's; closing: after all others.
+    """
+
+    variants: int
+    opening: Sequence[Perturbation] = ()
+    closing: Sequence[Perturbation] = ()
+    offline: bool = False
+
+    @property
+    def repeats(self) -> int:
+        """How often the reference is asked again."""
+        return sum(
+            isinstance(change, Identity) and change.repeat > 0
+            for change in (*self.opening, *self.closing)
+        )
+
+
 class Variant(Protocol):
     """A perturbation rendered on the image, lazily, each form at most once."""
 

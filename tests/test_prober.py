@@ -361,6 +361,19 @@ def test_a_second_ctrl_c_leaves_at_once(ledger):
         release.set()
 
 
+def test_ctrl_c_in_the_code_around_a_stream_loses_nothing_in_flight(ledger):
+    backend = Planted()
+    stream = Prober(backend, ledger=ledger).stream(PICTURE)
+    while len(next(stream).answers) < 8:
+        pass
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    stream.close()
+    more = Planted()
+    Prober(more, ledger=ledger).probe(PICTURE)
+    assert backend.asked + more.asked == 64
+
+
 def test_the_caps_hold_over_all_pictures_of_a_prober(ledger):
     backend = Planted()
     prober = Prober(backend, ledger=ledger, max_calls=30)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -74,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    _mind_signals()
     try:
         code = cli.main(given, prog_name="probe", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -96,6 +98,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         text = f"a bug of ours, {type(error).__name__}: {error} (--debug shows where)"
         code = _report(given, error, text, 1)
     sys.exit(code or 0)
+
+
+def _mind_signals() -> None:
+    """SIGTERM and a closed terminal end a command as Ctrl-C does, wherever it is."""
+    from probe.signals import interrupt
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, interrupt)
 
 
 def _usage(error: click.ClickException) -> str:

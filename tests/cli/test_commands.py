@@ -259,4 +259,4 @@ def test_serve_serves_until_it_is_stopped(tmp_path, picture):
     assert client.returncode == 0, err
     process.terminate()
     process.communicate()
-    assert process.returncode != 0
+    assert process.returncode == 0
