@@ -114,7 +114,7 @@ class Heatmap:
     def load(cls, path: str | os.PathLike[str], image: Image.Image | None = None) -> Heatmap:
         """Read a saved map; give the picture along to draw over it."""
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
                 about = json.loads(str(file["about"]))
                 if about["format"] > FORMAT:
                     raise UsageError(f"{path} was saved by a newer probe; upgrade to read it")

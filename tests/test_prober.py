@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 import signal
 import threading
 
@@ -561,3 +563,87 @@ def test_all_variants_failing_is_a_map_of_holes(ledger):
     with pytest.raises(BackendError, match="no covers") as stopped:
         Prober(OnlyWhole(), ledger=ledger).probe(PICTURE)
     assert np.isnan(stopped.value.partial.heatmap().values).all()
+
+
+def test_no_raw_body_is_held_after_it_is_stored(ledger):
+    class Wordy(Planted):
+        def score(self, variants, codec):
+            outcomes = super().score(variants, codec)
+            return [Scores(outcome, raw=b"body") for outcome in outcomes]
+
+    result = Prober(Wordy(), ledger=ledger).probe(PICTURE, budget=8)
+    assert [answer.outcome.raw for answer in result.answers] == [None] * 8
+
+
+def test_a_service_that_scores_nothing_is_not_paid_to_the_end(ledger):
+    class Refusing(Planted):
+        def score(self, variants, codec):
+            outcomes = super().score(variants, codec)
+            return outcomes if self.asked < 10 else [Failure("refused", "no more")]
+
+    backend = Refusing(limits=limits(batch=1))
+    with pytest.raises(BackendError, match="no more") as stopped:
+        Prober(backend, ledger=ledger).probe(PICTURE, budget=400)
+    assert stopped.value.exit_code == 3
+    assert backend.asked < 40
+
+
+def test_answers_that_cannot_be_read_end_the_run_after_three(ledger):
+    class Portal(Planted):
+        def score(self, variants, codec):
+            outcomes = super().score(variants, codec)
+            if self.asked > 3:
+                raise ContractError("<html>log in</html>")
+            return outcomes
+
+    backend = Portal(limits=limits(batch=1))
+    with pytest.raises(BackendError, match="log in"):
+        Prober(backend, ledger=ledger).probe(PICTURE)
+    assert backend.asked == 6
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -1])
+@pytest.mark.parametrize("name", ["max_cost", "max_time"])
+def test_caps_are_numbers(name, wrong):
+    with pytest.raises(UsageError, match=name):
+        Prober(Planted(), **{name: wrong})
+
+
+def test_a_free_service_has_no_cap_on_cost(ledger):
+    backend = Planted(limits=limits(price=Price(0, "USD")))
+    result = Prober(backend, ledger=ledger, max_cost=0).probe(PICTURE, budget=8)
+    assert (result.calls, result.cost) == (8, 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_run_does_not_go_on_in_a_forked_process(ledger):
+    stream = Prober(Planted(), ledger=ledger).stream(PICTURE)
+    next(stream)
+    child = os.fork()
+    if child == 0:
+        try:
+            list(stream)
+        except UsageError:
+            os._exit(7)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert list(stream)[-1].complete
+
+
+def test_it_runs_inside_an_event_loop(ledger):
+    async def main():
+        return Prober(Planted(), ledger=ledger).heatmap(PICTURE, budget=8)
+
+    assert asyncio.run(main()).calls == 8
+
+
+def test_another_picture_of_the_same_name_is_asked_anew(ledger, tmp_path):
+    path = tmp_path / "picture.png"
+    PICTURE.save(path)
+    prober = Prober(Planted(), ledger=ledger)
+    before = prober.probe(path, budget=8)
+    planted_picture(box=(0, 0, 24, 24)).save(path)
+    after = prober.probe(path, budget=8)
+    assert (before.calls, after.calls) == (8, 8)
+    assert before.settings["plan"] != after.settings["plan"]

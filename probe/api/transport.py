@@ -131,7 +131,10 @@ class Transport:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            self.done.put(self._deliver(*job))
+            delivery = self._deliver(*job)
+            if delivery.error is not None:
+                self.stop()
+            self.done.put(delivery)
 
     def _deliver(self, tags: Sequence[int], variants: Sequence[Variant]) -> Delivery:
         size = len(variants)

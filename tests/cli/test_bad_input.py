@@ -274,3 +274,58 @@ def test_a_table_of_scores_with_a_mistake(run, tmp_path, picture):
     code, _, err = run("occlude", picture, "--scores", "scores.csv")
     assert code == 2
     one_line(err, code, "line 2", "nsfw", "high")
+
+
+def test_a_table_filled_in_by_hand_is_never_written_over(run, tmp_path, picture):
+    grid = ["--method", "grid", "--size", "0.5", "--stride", "0.5", "--budget", "5"]
+    run("variants", picture, *grid, "--write", "hand")
+    table = tmp_path / "hand" / "scores.csv"
+    table.write_text(table.read_text().replace(",\n", ",0.5\n"))
+    before = table.read_text()
+    code, _, err = run("occlude", picture, *grid, "--scores", "hand/scores.csv", "--out", "hand")
+    assert code == 2
+    one_line(err, code, "hand", "--out")
+    assert table.read_text() == before
+
+
+def test_a_pipe_or_a_huge_file_is_no_picture(run, tmp_path):
+    with open(tmp_path / "huge.webp", "wb") as file:
+        file.truncate(300 * 2**20)
+    code, _, err = run("occlude", "huge.webp", "--api", "skin")
+    assert code == 6
+    one_line(err, code, "huge.webp", "300 MB")
+    code, _, err = run("occlude", "http://host.invalid/a.jpg", "--api", "skin")
+    assert code == 2
+    one_line(err, code, "not fetched")
+
+
+def test_the_hint_to_go_on_is_safe_to_print(run, tmp_path):
+    name = "e\x1b]0;x\x07.png"
+    planted_picture().save(tmp_path / name)
+    code, out, err = run("occlude", name, "--api", "skin", "--max-calls", 3)
+    assert code == 5
+    assert "to go on: probe occlude" in err
+    assert "\x1b" not in out + err
+
+
+def test_a_short_row_of_a_table(run, tmp_path, picture):
+    (tmp_path / "s.csv").write_text("x0,y0,x1,y1,nsfw,kind\n0,0,1,1,0.5\n")
+    code, _, err = run("occlude", picture, "--scores", "s.csv")
+    assert code == 2
+    one_line(err, code, "line 2", "kind")
+
+
+def test_a_table_from_a_spreadsheet_with_semicolons(run, tmp_path, picture):
+    rows = ["kind;x0;y0;x1;y1;nsfw", "identity;;;;;0,9"]
+    rows += [f"box;{x};{y};{x + 0.5};{y + 0.5};0.{x}" for x in (0, 0.5) for y in (0, 0.5)]
+    (tmp_path / "s.csv").write_text("\n".join(rows).replace("0.0.5", "0.1").replace(".", ","))
+    grid = ["--method", "grid", "--size", "0.5", "--stride", "0.5", "--budget", "5"]
+    code, out, err = run("occlude", picture, *grid, "--scores", "s.csv")
+    assert code == 0, err
+    assert out.startswith("nsfw 0.9.")
+
+
+def test_a_ledger_in_the_home_of_nobody(run, picture):
+    code, _, err = run("occlude", picture, "--api", "skin", "--ledger", "~nosuchuser/l.db")
+    assert code in (0, 7)
+    assert "bug of ours" not in err
