@@ -26,6 +26,7 @@ from probe.types import (
     Region,
     Sampler,
     Scores,
+    Window,
 )
 
 REQUEST_SECONDS = 0.5
@@ -77,12 +78,19 @@ class Run:
         return Question(
             image=self.picture.digest,
             change=canonical(perturbation, self.canvas),
-            fill=str(self.renderer.fill) if isinstance(perturbation, Box) else "",
+            fill=self._filled(perturbation),
             send=self.canvas.send,
             codec=str(self.codec),
             render=RENDER_VERSION,
             backend=self.identity or "",
         )
+
+    def _filled(self, perturbation: Perturbation) -> str:
+        """What else than the change itself decides about the pixels that are sent."""
+        if isinstance(perturbation, Box):
+            return str(self.renderer.fill)
+        enlarged = isinstance(perturbation, Window) and self.limits.min_side > 1
+        return f"min_side:{self.limits.min_side}" if enlarged else ""
 
     def perturbations(self) -> list[Perturbation]:
         """All that the run asks, the reference first."""

@@ -137,6 +137,13 @@ def test_another_question_is_asked_anew(ledger, change):
     assert all(answer.source == "sent" for answer in boxes)
 
 
+def test_windows_that_are_enlarged_otherwise_are_asked_anew(ledger):
+    for min_side, expected in ((1, 59), (40, 58), (40, 0), (41, 58)):
+        backend = Planted(limits=limits(min_side=min_side))
+        result = Prober(backend, ledger=ledger).probe(PICTURE, method="windows")
+        assert result.calls == expected
+
+
 def test_a_callable_without_an_identity_is_kept_in_memory_only(ledger):
     asked = []
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probe.api.purse import RETRY_TOKENS, Cap, Purse
-from probe.api.transport import UNSENT, Delivery, Transport
+from probe.api.transport import UNSENT, Delivery, Transport, most_threads
 from probe.errors import BackendError, ContractError, LimitReached, Rejected, Unreachable
 from probe.types import Codec, Failure, Limits, Scores
 
@@ -203,3 +203,18 @@ def test_no_thread_is_left_after_close():
         transport.done.get(timeout=20)
     transport.close()
     assert threading.active_count() == before
+
+
+def test_no_more_threads_than_descriptors(monkeypatch):
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(resource, "getrlimit", lambda what: (64, 4096))
+    assert most_threads() == 12
+    backend = Scripted(lambda n, b: GOOD, concurrency=500, batch=1)
+    transport = Transport(backend, Codec("png"), Purse(), sleep=AWAKE)
+    before = threading.active_count()
+    for tag in range(100):
+        transport.submit([tag], [Item(tag)])
+    assert threading.active_count() - before <= 12
+    for _ in range(100):
+        transport.done.get(timeout=20)
+    transport.close()

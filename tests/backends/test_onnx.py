@@ -232,3 +232,20 @@ def test_without_onnxruntime_the_extra_is_named(tmp_path, sample, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingExtra, match=r"image-api-probe\[local\]"):
         ask(backend(network(tmp_path)), sample)
+
+
+def test_onnxruntime_gets_its_threads_and_does_not_spin(tmp_path, sample):
+    backend = Onnx(network(tmp_path), labels=RGB, size=(4, 4), threads=2)
+    backend.score([sample()], Codec())
+    options = backend._network().session.get_session_options()
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (2, 1)
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"threads": -5}, {"jpeg": 10**20}, {"resize": (10**6, 10**6)}, {"scale": float("inf")}],
+)
+def test_settings_out_of_all_bounds_are_refused(tmp_path, wrong):
+    with pytest.raises(UsageError):
+        Onnx(tmp_path / "net.onnx", labels=RGB, size=(4, 4), **wrong)
