@@ -91,6 +91,15 @@ def test_a_request_that_fails_for_some_is_halved_until_only_they_are_left_out(ba
     assert {i for i, outcome in enumerate(outcomes) if isinstance(outcome, Failure)} == bad
 
 
+@pytest.mark.parametrize("bad", [0, 13, 31])
+@pytest.mark.parametrize("kind", [BackendError, ContractError])
+def test_one_bad_variant_never_ends_a_run(bad, kind):
+    backend = Scripted(lambda n, before: kind("bad") if n == bad else GOOD, batch=32)
+    delivery = deliver(backend, 32)
+    assert delivery.error is None
+    assert [isinstance(one, Failure) for one in delivery.outcomes] == [n == bad for n in range(32)]
+
+
 def test_a_wrong_number_of_answers_is_never_shifted():
     class Short(Scripted):
         def score(self, items, codec):

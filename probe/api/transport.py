@@ -202,7 +202,8 @@ class Transport:
             outcomes = [Failure("unavailable", str(error))] * len(ready)
         except BackendError as error:
             log.info("a request of %d failed: %s", len(ready), error)
-            self._purse.fail(str(error), unreadable=isinstance(error, ContractError))
+            unreadable = isinstance(error, ContractError) and len(ready) == 1
+            self._purse.fail(str(error), unreadable)
             if len(ready) > 1:
                 self._halve(batch, ready, str(error))
                 return
