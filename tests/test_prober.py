@@ -298,18 +298,24 @@ def test_the_cap_on_cost_counts_the_price(ledger):
         Prober(Planted(), ledger=ledger, max_cost=1).probe(PICTURE)
 
 
-def test_the_cap_on_time_stops_sending_and_keeps_what_came(ledger):
-    class Slow(Planted):
-        def score(self, variants, codec):
-            if self.asked > 16:
-                prober_is_over.wait(1)
-            return super().score(variants, codec)
+def test_the_cap_on_time_stops_sending_and_keeps_what_came(ledger, monkeypatch):
+    class Clock:
+        """Stands still until seventeen pictures were scored, then the time is over."""
 
-    prober_is_over = threading.Event()
+        @staticmethod
+        def monotonic():
+            return 1000.0 if backend.asked >= 17 else 0.0
+
+    backend = Planted()
+    monkeypatch.setattr("probe.loop.time", Clock)
+    prober = Prober(backend, ledger=ledger, max_time=500)
+    monkeypatch.setattr("probe.prober.time", Clock)
+    monkeypatch.setattr("probe.snapshot.time", Clock)
     with pytest.raises(LimitReached, match="time") as stopped:
-        Prober(Slow(), ledger=ledger, max_time=0.3).probe(PICTURE)
-    assert 17 <= len(stopped.value.partial.answers) < 64
-    assert Prober(Planted(), ledger=ledger, offline=True, max_calls=0).probe(PICTURE, budget=17)
+        prober.probe(PICTURE)
+    assert len(stopped.value.partial.answers) == backend.asked < 64
+    assert backend.asked >= 17
+    assert Prober(Planted(), ledger=ledger, offline=True).probe(PICTURE, budget=17).calls == 0
 
 
 def test_offline_answers_from_the_ledger_or_not_at_all(ledger):
