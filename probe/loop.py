@@ -59,6 +59,8 @@ class Loop:
     flying: int = 0
     abandoned: bool = False
     _asked: dict[int, Perturbation] = field(default_factory=dict)
+    _leaders: dict[Question, int] = field(default_factory=dict)
+    _followers: dict[int, list[int]] = field(default_factory=dict)
     _early: dict[int, Answer] = field(default_factory=dict)
     _next: int = 0
     _ready: bool = False
@@ -90,11 +92,7 @@ class Loop:
         """
         self._sampler = sampler
         sampler.tell(Identity(), self.answers[0].outcome)
-        for ask in (
-            _sequence(self.order.opening),
-            self._budgeted(sampler),
-            _sequence(self.order.closing),
-        ):
+        for ask in (self._budgeted(sampler), _sequence(self.order.closing)):
             known = len(self.answers)
             while self._advance(ask):
                 if known < len(self.answers):
@@ -139,13 +137,16 @@ class Loop:
         return batch
 
     def _budgeted(self, sampler: Sampler) -> Ask:
-        left = self.order.variants
+        """The opening, then what the sampler proposes, up to the order's number of variants."""
+        opening, left = _sequence(self.order.opening), self.order.variants
 
         def ask(n: int) -> Sequence[Perturbation]:
             nonlocal left
-            proposals = sampler.ask(min(n, left)) if left else []
+            first = opening(n)
+            wanted = min(n - len(first), left)
+            proposals = sampler.ask(wanted) if wanted else []
             left -= len(proposals)
-            return proposals
+            return [*first, *proposals]
 
         return ask
 
@@ -167,7 +168,10 @@ class Loop:
                     f"offline, and {self.ledger.name} has no answer for {question.change!r}: "
                     "run once without --offline"
                 )
+            elif question in self._leaders:
+                self._followers.setdefault(self._leaders[question], []).append(index)
             else:
+                self._leaders[question] = index
                 missing.append(index)
         return missing
 
@@ -198,8 +202,10 @@ class Loop:
         if delivery.error is not None:
             self._halt(delivery.error)
         for index, outcome in zip(delivery.tags, self._store(delivery), strict=True):
-            if outcome is not UNSENT:
-                self._arrive(index, outcome, "sent")
+            self._leaders.pop(self.question(self._asked[index]), None)
+            for same in (index, *self._followers.pop(index, ())):
+                if outcome is not UNSENT:
+                    self._arrive(same, outcome, "sent" if same == index else "ledger")
 
     def _store(self, delivery: Delivery) -> list[Scores | Failure]:
         """Store what was received; returns what is on record, where two runs asked at once."""
@@ -210,7 +216,7 @@ class Loop:
         settled = [
             question
             for question, outcome in zip(questions, outcomes, strict=True)
-            if isinstance(outcome, Failure) and outcome.kind != "lost"
+            if isinstance(outcome, Failure) and outcome.kind != "lost" and outcome is not UNSENT
         ]
         try:
             recorded = self.ledger.store(pairs, self.host)

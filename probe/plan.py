@@ -171,7 +171,8 @@ def prepare(picture: Picture, limits: Limits, identity: str | None, wishes: Wish
         taken = ", ".join(limits.formats)
         raise UsageError(f"the backend takes {taken}, not {codec}: leave the codec out")
     canvas = Canvas(picture.image.size, send, codec.grid, _seen(limits.seen, send))
-    order = _order(wishes, limits, scaled=send != picture.image.size)
+    fits = limits.max_side is None or max(picture.image.size) <= limits.max_side
+    order = _order(wishes, limits, both_sizes=fits and send != picture.image.size)
     settings = {
         "digest": picture.digest,
         "method": wishes.name,
@@ -209,13 +210,13 @@ def _seen(region: Region, send: tuple[int, int]) -> Region:
     return left / width, top / height, right / width, bottom / height
 
 
-def _order(wishes: Wishes, limits: Limits, scaled: bool) -> Order:
+def _order(wishes: Wishes, limits: Limits, both_sizes: bool) -> Order:
     """Split the budget: the reference, its full-size twin and its repeats, the variants."""
     repeats = wishes.repeats
     if repeats is None:
         repeats = 0 if limits.deterministic else 2
     again = [Identity(repeat=number) for number in range(1, repeats)]
-    opening: list[Perturbation] = [Identity(full=True), *again] if scaled else [*again]
+    opening: list[Perturbation] = [Identity(full=True), *again] if both_sizes else [*again]
     closing = [Identity(repeat=repeats)] if repeats else []
     unchanged = 1 + len(opening) + len(closing)
     if wishes.budget <= unchanged:

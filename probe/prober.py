@@ -14,7 +14,7 @@ from typing import Any
 from probe.api.purse import Cap, Purse
 from probe.api.transport import Transport
 from probe.backends import resolve
-from probe.errors import Interrupted, ProbeError, UsageError
+from probe.errors import Interrupted, LabelError, ProbeError, UsageError
 from probe.heatmap import Heatmap
 from probe.image import Picture, open_image
 from probe.ledger import Ledger, default_path
@@ -64,7 +64,8 @@ class Prober:
         max_time: float | None = None,
         background: tuple[int, int, int] = (255, 255, 255),
     ) -> None:
-        for name, cap in (("max_cost", max_cost), ("max_time", max_time)):
+        numbers = {"max_calls": max_calls, "max_cost": max_cost, "max_time": max_time}
+        for name, cap in (numbers | {"repeats": repeats}).items():
             if cap is not None and not 0 <= cap < inf:
                 raise UsageError(f"{name} must be a number from 0, not {cap}")
         self.backend = resolve(backend)
@@ -153,11 +154,17 @@ class Prober:
             yield known(label, "complete")
         except BaseException as error:
             if not loop.abandoned:
+                loop.abandoned = True  # unless all of it arrives
                 loop.settle()
+                loop.abandoned = False
             if isinstance(error, KeyboardInterrupt) and not isinstance(error, Interrupted):
                 error = Interrupted("stopped by SIGINT")
             outcome = loop.answers[0].outcome if loop.answers else None
-            if isinstance(error, (ProbeError, Interrupted)) and isinstance(outcome, Scores):
+            if (
+                isinstance(error, (ProbeError, Interrupted))
+                and not isinstance(error, LabelError)
+                and isinstance(outcome, Scores)
+            ):
                 error.partial = known(choose_label(label, run.limits, outcome), "stopped")
             raise error
         finally:

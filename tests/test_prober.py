@@ -144,6 +144,45 @@ def test_windows_that_are_enlarged_otherwise_are_asked_anew(ledger):
         assert result.calls == expected
 
 
+def test_a_ledger_in_memory_lasts_as_long_as_it_is_held():
+    backend, memory = Planted(), Ledger(None)
+    Prober(backend, ledger=memory).probe(PICTURE, budget=20)
+    Prober(backend, ledger=memory).probe(PICTURE, budget=20)
+    assert backend.asked == 20
+
+
+def test_a_question_in_flight_is_not_sent_again(ledger, monkeypatch):
+    class Repeating:
+        """Proposes two boxes over and over."""
+
+        turn = 0
+
+        def ask(self, n):
+            self.turn += n
+            return [Box(0, 0, 0.5, 1) if i % 2 else Box(0.5, 0, 1, 1) for i in range(n)]
+
+        def tell(self, perturbation, answer):
+            pass
+
+    monkeypatch.setattr("probe.methods.Method.plan", lambda *given, **options: Repeating())
+    backend = Planted(limits=limits(batch=3, concurrency=3))
+    result = Prober(backend, ledger=ledger).probe(PICTURE, budget=30)
+    assert len(result.answers) == 30
+    assert backend.asked == result.calls == 3
+    for answer in result.answers[1:]:
+        assert answer.outcome["nsfw"] == pytest.approx(
+            true_score(answer.perturbation, result.canvas)
+        )
+
+
+def test_a_picture_larger_than_the_service_takes_is_not_sent_at_full_size(ledger):
+    backend = Planted(limits=limits(max_side=48))
+    result = Prober(backend, ledger=ledger).probe(PICTURE, budget=10)
+    assert result.canvas.send == (48, 32)
+    assert not any(a.perturbation == Identity(full=True) for a in result.answers)
+    assert result.failures == []
+
+
 def test_a_callable_without_an_identity_is_kept_in_memory_only(ledger):
     asked = []
 
@@ -172,19 +211,20 @@ def test_a_map_does_not_depend_on_the_order_in_which_answers_arrive(ledger, tmp_
     calm = Prober(Planted(), ledger=ledger).probe(PICTURE, budget=64)
 
     class Unruly(Planted):
-        """Holds every first request back until two others are done."""
+        """Holds the first batch after the reference back until the next one is done."""
 
-        done = threading.Semaphore(0)
+        later = threading.Event()
         turn = 0
 
         def score(self, variants, codec):
             with self._lock:
                 self.turn += 1
-                late = self.turn % 3 == 2 and self.turn < 8
-            if late:
-                assert self.done.acquire(timeout=20)
+                turn = self.turn
+            if turn == 2:
+                assert self.later.wait(timeout=20)
             outcomes = super().score(variants, codec)
-            self.done.release()
+            if turn == 3:
+                self.later.set()
             return outcomes
 
     backend = Unruly(limits=limits(batch=4, concurrency=4))
@@ -616,7 +656,7 @@ def test_answers_that_cannot_be_read_end_the_run_after_three(ledger):
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -1])
-@pytest.mark.parametrize("name", ["max_cost", "max_time"])
+@pytest.mark.parametrize("name", ["max_calls", "max_cost", "max_time", "repeats"])
 def test_caps_are_numbers(name, wrong):
     with pytest.raises(UsageError, match=name):
         Prober(Planted(), **{name: wrong})

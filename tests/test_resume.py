@@ -66,7 +66,8 @@ def test_killed_at_any_point_the_same_command_goes_on(tmp_path, concurrency, dea
         for _ in range(lines):
             asked[process.stdout.readline()] += 1
         process.kill()
-        rest, errors = process.communicate()
+        rest = process.stdout.read()
+        _, errors = process.communicate()
         assert "Traceback" not in errors
         asked.update(line + "\n" for line in rest.splitlines() if line.startswith("asked"))
     process = child(ledger, concurrency)
@@ -150,7 +151,7 @@ def test_killed_while_a_server_answers_only_what_was_in_flight_is_asked_again(tm
     assert done.returncode == 0
     twice = backend.asked - 64
     unknown = int(re.search(r"(\d+) variants in flight", done.stderr)[1])
-    assert 0 < twice <= unknown <= 2 * 8
+    assert 0 < twice <= unknown <= 3 * 8
     assert before < 64
     saved = np.load(tmp_path / "out" / "map.npy")
     np.testing.assert_array_equal(saved, uninterrupted().values)

@@ -184,7 +184,11 @@ class Transport:
 
     def _request(self, batch: _Batch, ready: Sequence[int]) -> None:
         variants = [batch.variants[i] for i in ready]
-        self._before_send(variants)
+        try:
+            self._before_send(variants)
+        except BaseException:
+            self._purse.refund(len(ready))
+            raise
         log.info("sending %d", len(variants))
         for i in ready:
             batch.sent[i] += 1
@@ -203,6 +207,8 @@ class Transport:
         except BackendError as error:
             log.info("a request of %d failed: %s", len(ready), error)
             unreadable = isinstance(error, ContractError) and len(ready) == 1
+            for i in ready:
+                batch.outcomes[i] = Failure("refused", str(error), billed=True)
             self._purse.fail(str(error), unreadable)
             if len(ready) > 1:
                 self._halve(batch, ready, str(error))

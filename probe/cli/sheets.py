@@ -121,7 +121,7 @@ def _row(change: Perturbation) -> tuple[str, ...]:
     if isinstance(change, Identity):
         return (kind(change), "", "", "", "")
     edges = (change.x0, change.y0, change.x1, change.y1)
-    return (kind(change), *(f"{edge:.9f}" for edge in edges))
+    return (kind(change), *(repr(float(edge)) for edge in edges))
 
 
 def _caption(outcome: Scores | Failure, change: Perturbation, label: str) -> str:

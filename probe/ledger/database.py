@@ -83,7 +83,10 @@ class Database:
                 "deleted in the -wal file: repeat the command when it is done"
             )
 
-    def close(self) -> None:
+    def close(self, *, for_good: bool = False) -> None:
+        """Close the file. What is in memory stays, unless `for_good`: it is nowhere else."""
+        if self.path is None and not for_good:
+            return
         with self.guard:
             connection, self._connection = self._connection, None
             if connection is not None:

@@ -65,7 +65,7 @@ class Ledger:
         self._labels: rows.Labels = {}
         self._damaged: set[Question] = set()
         self._fresh = True
-        self._finalizer = weakref.finalize(self, self._database.close)
+        self._finalizer = weakref.finalize(self, self._database.close, for_good=True)
 
     @property
     def name(self) -> str:
