@@ -700,3 +700,37 @@ def test_another_picture_of_the_same_name_is_asked_anew(ledger, tmp_path):
     after = prober.probe(path, budget=8)
     assert (before.calls, after.calls) == (8, 8)
     assert before.settings["plan"] != after.settings["plan"]
+
+
+def test_a_ledger_that_cannot_be_written_is_refused_before_any_call(ledger, monkeypatch):
+    def refuse(self):
+        raise LedgerError("read-only")
+
+    monkeypatch.setattr(Ledger, "check_writable", refuse)
+    backend = Planted()
+    with pytest.raises(LedgerError, match="read-only"):
+        Prober(backend, ledger=ledger).probe(PICTURE)
+    assert backend.asked == 0
+
+
+def test_handlers_of_the_program_itself_are_left_alone(ledger):
+    received = []
+    signal.signal(signal.SIGINT, lambda number, frame: received.append(number))
+
+    class Interrupting(Planted):
+        def score(self, variants, codec):
+            if not received:
+                signal.raise_signal(signal.SIGINT)
+            return super().score(variants, codec)
+
+    result = Prober(Interrupting(), ledger=ledger).probe(PICTURE, budget=20)
+    assert result.complete
+    assert received
+
+
+def test_the_largest_side_of_the_service_and_the_render_version_are_minded(ledger, monkeypatch):
+    backend = Planted(limits=limits(max_side=48))
+    prober = Prober(backend, ledger=ledger)
+    assert prober.probe(PICTURE, budget=8).canvas.send == (48, 32)
+    monkeypatch.setattr("probe.plan.RENDER_VERSION", 2)
+    assert prober.plan(PICTURE, budget=8).known == 0

@@ -227,3 +227,16 @@ def test_no_more_threads_than_descriptors(monkeypatch):
     for _ in range(100):
         transport.done.get(timeout=20)
     transport.close()
+
+
+def test_the_longest_wait_that_the_service_asks_for_is_waited():
+    naps = []
+    backend = Scripted(
+        lambda n, before: GOOD if before else Failure("throttled", "wait", wait=3 + n)
+    )
+    transport = Transport(backend, Codec("png"), Purse(), sleep=AWAKE)
+    transport._nap = naps.append
+    transport.submit(range(4), [Item(n) for n in range(4)])
+    assert transport.done.get(timeout=20).outcomes == [GOOD] * 4
+    transport.close()
+    assert naps == [6]
