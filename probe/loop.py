@@ -210,22 +210,21 @@ class Loop:
     def _store(self, delivery: Delivery) -> list[Scores | Failure]:
         """Store what was received; returns what is on record, where two runs asked at once."""
         outcomes = list(delivery.outcomes)
-        scored = [n for n, outcome in enumerate(outcomes) if isinstance(outcome, Scores)]
         questions = [self.question(self._asked[i]) for i in delivery.tags]
-        pairs = [(questions[n], s) for n in scored if isinstance(s := outcomes[n], Scores)]
+        scored = [(n, outcome) for n, outcome in enumerate(outcomes) if isinstance(outcome, Scores)]
         settled = [
             question
             for question, outcome in zip(questions, outcomes, strict=True)
             if isinstance(outcome, Failure) and outcome.kind != "lost" and outcome is not UNSENT
         ]
         try:
-            recorded = self.ledger.store(pairs, self.host)
+            recorded = self.ledger.store([(questions[n], s) for n, s in scored], self.host)
             if self.host is not None and settled:
                 self.ledger.forget(settled)
         except StorageError as error:
             self._halt(error)
             return outcomes
-        for n, scores in zip(scored, recorded, strict=True):
+        for (n, _), scores in zip(scored, recorded, strict=True):
             outcomes[n] = Scores(scores)  # its raw body is on the disk and need not be held
         return outcomes
 

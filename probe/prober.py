@@ -169,8 +169,7 @@ class Prober:
             raise error
         finally:
             transport.close(wait=not loop.abandoned)
-            if ledger is not self._memory:
-                ledger.close()
+            ledger.close()
 
     def plan(
         self,
@@ -190,8 +189,7 @@ class Prober:
         try:
             return run.plan(ledger)
         finally:
-            if ledger is not self._memory:
-                ledger.close()
+            ledger.close()
 
     def _prepare(
         self,

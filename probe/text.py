@@ -23,6 +23,11 @@ def _spelled(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
+def inert(text: str) -> str:
+    """Text that a spreadsheet would take for a formula, with an apostrophe before it."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
 def count(number: int, noun: str) -> str:
     """`1 call`, `2 calls`, `1,024 calls`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

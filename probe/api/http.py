@@ -122,6 +122,12 @@ def address(url: str) -> str:
     return f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
 
 
+def is_loopback(url: str) -> bool:
+    """Whether the URL names this machine."""
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
 def retry_after(value: str | None, date: str | None = None) -> float | None:
     """Seconds to wait by a Retry-After header: a number, or a date against the server's own.
 
@@ -154,10 +160,7 @@ def _session() -> requests.Session:
 
 
 def _proxies(url: str) -> dict[str, str]:
-    host = urlsplit(url).hostname or ""
-    if host in ("localhost", "::1") or host.startswith("127."):
-        return {}
-    return get_environ_proxies(url)
+    return {} if is_loopback(url) else get_environ_proxies(url)
 
 
 def _read(response: requests.Response, host: str, deadline: float, max_bytes: int) -> bytes:

@@ -123,7 +123,7 @@ def planned(plan: Plan) -> dict[str, Any]:
 
 def _consent(plan: Plan, given: dict[str, Any]) -> None:
     """Nothing dear, and nothing to another machine, without a word."""
-    if plan.host is not None and not _loopback(plan.host) and not given["quiet"]:
+    if not given["quiet"] and _leaves_the_machine(plan.host):
         click.echo(describe(plan), err=True)
     if plan.calls <= MANY_CALLS or plan.cost is None or given["yes"]:
         return
@@ -132,9 +132,12 @@ def _consent(plan: Plan, given: dict[str, Any]) -> None:
     click.confirm(f"{describe(plan)}. Go on?", abort=True, err=True)
 
 
-def _loopback(host: str) -> bool:
-    name = host.rsplit(":", 1)[0].strip("[]")
-    return name in ("localhost", "::1") or name.startswith("127.")
+def _leaves_the_machine(host: str | None) -> bool:
+    if host is None:
+        return False
+    from probe.api.http import is_loopback
+
+    return not is_loopback(f"//{host}")
 
 
 def _bytes(size: int) -> str:

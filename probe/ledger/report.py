@@ -17,6 +17,7 @@ from probe.ledger.database import Database
 from probe.ledger.record import FIELDS, Record, subject, to_line, unpack_blob
 from probe.ledger.scan import scan
 from probe.ledger.schema import answers, blobs, intents, subjects, version_of
+from probe.text import inert
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +146,7 @@ def _write_table(records: Iterator[Record], file: TextIO) -> int:
 
 
 def _cell(value: str | int | None) -> str | int | None:
-    """Text that a spreadsheet would take for a formula gets an apostrophe in front."""
-    risky = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{value}" if risky else value
+    return inert(value) if isinstance(value, str) else value
 
 
 def _problems(database: Database) -> list[str]:

@@ -20,7 +20,7 @@ from probe.errors import OutputError
 from probe.perturb import kind
 from probe.result import Answer, Result
 from probe.show.figure import figure
-from probe.text import printable
+from probe.text import inert, printable
 from probe.types import Failure, Identity
 
 SCHEMA = 1
@@ -132,16 +132,11 @@ def _about(answer: Answer) -> list[str]:
     failure = ""
     if isinstance(outcome, Failure):
         failure = f"{outcome.kind}: {printable(outcome.message, 300)}"
-    return [kind(change), *edges, answer.source, _inert(failure)]
+    return [kind(change), *edges, answer.source, inert(failure)]
 
 
 def _heading(label: str) -> str:
-    return _inert(f"{label} (label)" if label in FIXED else printable(label))
-
-
-def _inert(text: str) -> str:
-    """Text that a spreadsheet would take for a formula, with an apostrophe before it."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return inert(f"{label} (label)" if label in FIXED else printable(label))
 
 
 def _record(result: Result, notes: list[str]) -> dict[str, Any]:

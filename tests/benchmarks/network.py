@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from probe.backends.onnx import Onnx
-from probe.types import Codec, Identity, Perturbation, Scores
+from probe.mock.contract import Received
+from probe.types import Codec, Scores
 
 HERE = Path(__file__).parent
 CACHE = HERE / ".cache"
-REFERENCE = Identity()
 RECORD = np.dtype([("digest", "S32"), ("score", "<f8")])
 
 
@@ -46,20 +46,6 @@ def cases() -> list[Case]:
         )
         for entry in json.loads((folder / "cases.json").read_text())
     ]
-
-
-@dataclass(frozen=True)
-class Plain:
-    """A picture as the variant that a backend takes."""
-
-    image: Image.Image
-    perturbation: Perturbation = REFERENCE
-
-    def pixels(self) -> Image.Image:
-        return self.image
-
-    def encode(self, codec: Codec) -> bytes:
-        raise NotImplementedError
 
 
 class Network:
@@ -91,7 +77,7 @@ class Network:
     def __call__(self, image: Image.Image) -> float:
         digest = hashlib.sha256(image.tobytes()).digest()
         if digest not in self._known:
-            (scores,) = self._backend.score([Plain(image)], Codec())
+            (scores,) = self._backend.score([Received(image)], Codec())
             assert isinstance(scores, Scores)
             self._known[digest] = scores["nsfw"]
             self._new.append((digest, scores["nsfw"]))
