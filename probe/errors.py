@@ -3,13 +3,17 @@
 ProbeError                        1  a bug of ours, when nothing more precise is raised
   UsageError (ValueError)         2  an argument that cannot be used
     LabelError                    2  a label that the service does not offer
+    ProfileError                  2  a profile that cannot be used, or a variable it needs
     MissingExtra                  2  a part that is not installed
   ImageError                      6  a picture that cannot be used
   BackendError                    4  the service refused, or its answer cannot be used
     ContractError                 4  it answered, but not in the agreed form
-    Rejected                      4  every request alike is turned away: address, key, model
+    Rejected                      4  every request alike is turned away: address, model
+      AuthError                   4  the key is wrong, or may not do this
     Unreachable                   4  no connection could be made
   LimitReached                    5  a cap on calls, cost or time; the same command goes on
+    QuotaExhausted                5  the service's own: no calls are left
+    RateLimited                   5  it asks for a longer wait than one waits for
   StorageError                    7  the disk
     LedgerError                   7  the database of answers
     OutputError                   7  the folder or file for results
@@ -41,6 +45,10 @@ class LabelError(UsageError):
     pass
 
 
+class ProfileError(UsageError):
+    pass
+
+
 class MissingExtra(UsageError, ImportError):
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} is not installed: pip install 'image-api-probe[{extra}]'")
@@ -62,12 +70,24 @@ class Rejected(BackendError):
     """Ends a run at once: asking again, or for other variants, is useless."""
 
 
+class AuthError(Rejected):
+    pass
+
+
 class Unreachable(BackendError):
     pass
 
 
 class LimitReached(ProbeError):
     exit_code = 5
+
+
+class QuotaExhausted(LimitReached):
+    pass
+
+
+class RateLimited(LimitReached):
+    pass
 
 
 class StorageError(ProbeError):

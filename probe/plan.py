@@ -12,6 +12,7 @@ from typing import Any
 from probe.errors import ImageError, UsageError
 from probe.image import Picture, encode, scaled_size
 from probe.ledger import Ledger, Question
+from probe.limits import Limits
 from probe.methods import Method
 from probe.perturb import RENDER_VERSION, Fill, Renderer, canonical
 from probe.result import check_label
@@ -20,7 +21,6 @@ from probe.types import (
     Canvas,
     Codec,
     Identity,
-    Limits,
     Order,
     Perturbation,
     Region,

@@ -18,13 +18,14 @@ from probe.errors import Interrupted, LabelError, ProbeError, UsageError
 from probe.heatmap import Heatmap
 from probe.image import Picture, open_image
 from probe.ledger import Ledger, default_path
+from probe.limits import Limits
 from probe.loop import Loop
 from probe.methods import method as named_method
 from probe.perturb import parse_fill
 from probe.plan import Plan, Run, Wishes, choose_label, prepare
 from probe.result import Result
 from probe.snapshot import snapshot
-from probe.types import Backend, Codec, Limits, Scores, Variant
+from probe.types import Backend, Codec, Scores, Variant
 
 MANY = 10**15
 """More calls than anybody makes."""

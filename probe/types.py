@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from probe.heatmap import Heatmap
+    from probe.limits import Limits
 
 Region = tuple[float, float, float, float]
 """x0, y0, x1, y1 in fractions of the picture."""
@@ -95,15 +96,22 @@ def _index(labels: tuple[str, ...]) -> dict[str, int]:
 class Scores(Mapping[str, float]):
     """One answer: label -> score, immutable, and the raw body it was read from (or None).
 
+    part: which of how many pictures of the request `raw` answers.
     The label names of equal answers are stored once, so that thousands of answers stay small.
     """
 
-    __slots__ = ("_index", "_values", "raw")
+    __slots__ = ("_index", "_values", "part", "raw")
 
-    def __init__(self, scores: Mapping[str, float], raw: bytes | None = None) -> None:
+    def __init__(
+        self,
+        scores: Mapping[str, float],
+        raw: bytes | None = None,
+        part: tuple[int, int] = (0, 1),
+    ) -> None:
         self._index = _index(tuple(scores))
         self._values = array("d", scores.values())
         self.raw = raw
+        self.part = part
 
     def __getitem__(self, label: str) -> float:
         return self._values[self._index[label]]
@@ -130,46 +138,16 @@ class Failure:
     lost: sent, but no whole answer came; it may have been billed.
     throttled: too many requests; `wait` says how many seconds, where the service did.
     unavailable: nothing was accepted (no connection, 5xx).
+    billed: the service may have charged for it. raw, part: the body that could not be made
+    sense of, and which of how many pictures it answers; kept, for it may have been paid for.
     """
 
     kind: FailureKind
     message: str
     wait: float | None = None
     billed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    per_call: float
-    currency: str
-    as_of: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a backend can take, and what it is known to give.
-
-    batch: variants a request. concurrency: requests at once. formats: codecs it takes, the
-    preferred one first. min_side, max_side: pixels of what is sent. max_bytes: of one encoded
-    variant. host: where pictures go, None when they stay in this process. price: of a call.
-    labels: those it answers with, where known before the first call. question: the label asked
-    about by default. seen: the region it looks at; pixels right beside it may count too.
-    deterministic: the same pixels always get
-    the same scores, so that there is no noise to measure.
-    """
-
-    batch: int = 1
-    concurrency: int = 1
-    formats: tuple[Literal["pixels", "png", "jpeg"], ...] = ("jpeg", "png")
-    min_side: int = 1
-    max_side: int | None = None
-    max_bytes: int | None = None
-    host: str | None = None
-    price: Price | None = None
-    labels: tuple[str, ...] = ()
-    question: str | None = None
-    seen: Region = WHOLE
-    deterministic: bool = False
+    raw: bytes | None = field(default=None, repr=False)
+    part: tuple[int, int] = (0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +202,21 @@ class Backend(Protocol):
 
         Raises BackendError when the request as a whole cannot be made sense of.
         """
+
+
+@runtime_checkable
+class Reading(Protocol):
+    """How the raw answers of a service are read, apart from how they are asked for.
+
+    A backend that has one (`backend.reading`) can have answers on record read anew, free.
+    """
+
+    @property
+    def digest(self) -> str:
+        """The same for the same reading."""
+
+    def read(self, raw: bytes, part: int, parts: int) -> Scores | Failure:
+        """The answer to picture number `part` of the `parts` that the request held."""
 
 
 class Sampler(Protocol):

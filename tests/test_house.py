@@ -13,8 +13,8 @@ import probe
 
 ROOT = Path(probe.__file__).parent
 ROOMS = """
-errors text types source convert image heatmap result notes perturb estimate methods ledger api
-backends signals loop plan snapshot prober show mock testing cli
+errors text types limits source convert image heatmap result notes perturb estimate methods ledger
+api backends signals loop plan snapshot prober show mock testing cli
 """.split()  # noqa: SIM905
 WORLDS = {
     "requests": {"api"},

@@ -12,7 +12,8 @@ import resource, sys
 import numpy as np
 from PIL import Image
 from probe import Prober, Scores
-from probe.types import Codec, Limits
+from probe.limits import Limits
+from probe.types import (Codec)
 
 class Instant:
     identity = "instant"

@@ -22,9 +22,9 @@ from probe.errors import (
     UsageError,
 )
 from probe.ledger import Ledger
+from probe.limits import Limits, Price
 from probe.perturb import pixels
 from probe.testing.planted import Planted, planted_picture
-from probe.types import Limits, Price
 
 PICTURE = planted_picture()
 RED_BOX = (24, 16, 48, 40)

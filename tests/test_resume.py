@@ -13,10 +13,11 @@ import pytest
 
 from probe import Prober
 from probe.ledger import Ledger
+from probe.limits import Limits
 from probe.mock import serve
 from probe.perturb import canonical
 from probe.testing.planted import Planted, planted_picture
-from probe.types import Canvas, Codec, Limits
+from probe.types import Canvas, Codec
 
 BATCH = 4
 CHILD = """
@@ -25,7 +26,8 @@ import numpy as np
 from probe import Prober
 from probe.perturb import canonical
 from probe.testing.planted import Planted, planted_picture
-from probe.types import Canvas, Limits
+from probe.limits import Limits
+from probe.types import (Canvas)
 
 canvas = Canvas((96, 64), (96, 64))
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from probe.api.purse import RETRY_TOKENS, Cap, Purse
 from probe.api.transport import UNSENT, Delivery, Transport, most_threads
 from probe.errors import BackendError, ContractError, LimitReached, Rejected, Unreachable
-from probe.types import Codec, Failure, Limits, Scores
+from probe.limits import Limits
+from probe.types import Codec, Failure, Scores
 
 AWAKE = threading.Event()
 AWAKE.set()

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 
 from probe.backends.function import is_score
 from probe.errors import ContractError
+from probe.limits import Limits, Price
 from probe.text import printable
-from probe.types import WHOLE, Failure, Limits, Price, Region, Scores
+from probe.types import WHOLE, Failure, Region, Scores
 
 CONTRACT = "probe/1"
 MAX_LABELS = 10_000

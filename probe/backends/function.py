@@ -8,8 +8,9 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from probe.errors import BackendError, ContractError, ProbeError, UsageError
+from probe.limits import Limits
 from probe.text import printable
-from probe.types import Codec, Failure, Limits, Scores, Variant
+from probe.types import Codec, Failure, Scores, Variant
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -20,8 +20,9 @@ from urllib.parse import urljoin
 from probe.api.http import Lost, Reply, address, checked_url, fetch
 from probe.backends.contract import Answer, Description, read_answer, read_description
 from probe.errors import BackendError, ContractError, Rejected, Unreachable
+from probe.limits import Limits
 from probe.text import printable
-from probe.types import Codec, Failure, FailureKind, Limits, Scores, Variant
+from probe.types import Codec, Failure, FailureKind, Scores, Variant
 
 
 class Http:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from probe.backends.preprocessing import Filter, Preprocessing
 from probe.errors import BackendError, MissingExtra, UsageError
+from probe.limits import Limits
 from probe.text import printable
-from probe.types import Codec, Failure, Limits, Scores, Variant
+from probe.types import Codec, Failure, Scores, Variant
 
 Activation = Literal["none", "softmax", "sigmoid"]
 

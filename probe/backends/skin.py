@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from probe.types import Codec, Failure, Limits, Scores, Variant
+from probe.limits import Limits
+from probe.types import Codec, Failure, Scores, Variant
 
 LONGEST = 128
 """Pixels of the longer side: the pictures of the paper were 128 x 192, its radii hold there."""

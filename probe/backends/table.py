@@ -12,18 +12,10 @@ from pathlib import Path
 from threading import Lock
 
 from probe.errors import UsageError
+from probe.limits import Limits
 from probe.perturb import kind as kind_of
 from probe.text import printable
-from probe.types import (
-    WHOLE,
-    Codec,
-    Failure,
-    Identity,
-    Limits,
-    Perturbation,
-    Scores,
-    Variant,
-)
+from probe.types import WHOLE, Codec, Failure, Identity, Perturbation, Scores, Variant
 
 KEY = ("kind", "x0", "y0", "x1", "y1")
 KINDS = ("identity", "repeat", "full", "box", "window")

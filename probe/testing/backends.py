@@ -19,8 +19,9 @@ import numpy as np
 from PIL import Image
 
 from probe.image import encode
+from probe.limits import Limits
 from probe.testing.planted import planted_picture
-from probe.types import Backend, Codec, Failure, Identity, Limits, Scores
+from probe.types import Backend, Codec, Failure, Identity, Scores
 
 CLOSE = 1e-6
 """How far scores of the same pixels may be apart and count as the same: a batch may round."""

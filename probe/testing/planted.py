@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from probe.types import Codec, Failure, Limits, Scores, Variant
+from probe.limits import Limits
+from probe.types import Codec, Failure, Scores, Variant
 
 RED = (255, 0, 0)
 

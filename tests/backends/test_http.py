@@ -14,9 +14,10 @@ from PIL import Image
 from probe.backends import resolve
 from probe.backends.http import Http
 from probe.errors import BackendError, ContractError, Rejected, Unreachable, UsageError
+from probe.limits import Price
 from probe.mock import serve
 from probe.testing.planted import Planted, planted_picture
-from probe.types import Codec, Failure, Price, Scores
+from probe.types import Codec, Failure, Scores
 
 PNG = Codec("png")
 DESCRIPTION = {

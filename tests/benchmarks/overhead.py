@@ -27,9 +27,10 @@ from probe import Heatmap, Prober
 from probe.estimate import CoveringMean
 from probe.image import Picture
 from probe.ledger import Ledger, Question
+from probe.limits import Limits
 from probe.methods import METHODS
 from probe.perturb import RENDER_VERSION, Renderer, canonical, parse_fill, snap
-from probe.types import Canvas, Codec, Failure, Identity, Limits, Perturbation, Scores, Variant
+from probe.types import Canvas, Codec, Failure, Identity, Perturbation, Scores, Variant
 from tests.benchmarks.network import cases
 
 JPEG = Codec("jpeg", 90)

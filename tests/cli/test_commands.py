@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from probe import Heatmap
+from probe.limits import Limits, Price
 from probe.mock import serve
 from probe.testing.planted import Planted, planted_picture
-from probe.types import Limits, Price
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ from PIL import Image
 from probe import from_callable
 from probe.errors import BackendError, UsageError
 from probe.image import encode
+from probe.limits import Limits
 from probe.mock import contract, serve, serve_forever, server
 from probe.testing.planted import Planted, planted_picture
-from probe.types import Codec, Failure, Limits, Scores
+from probe.types import Codec, Failure, Scores
 
 PICTURE = b64encode(encode(planted_picture(), Codec("png"))).decode()
 
