@@ -19,6 +19,9 @@ api backends signals loop plan snapshot prober show mock testing cli
 WORLDS = {
     "requests": {"api"},
     "urllib3": {"api"},
+    "jmespath": {"api"},
+    "boto3": {"backends"},
+    "botocore": {"backends"},
     "sqlalchemy": {"ledger"},
     "sqlite3": {"ledger"},
     "onnxruntime": {"backends"},
