@@ -43,6 +43,7 @@ def stats(path: Path | None, as_json: bool) -> None:
             version=found.schema,
             answers=found.answers,
             pictures=found.pictures,
+            unread=found.unread,
             outstanding=found.outstanding,
             bytes=found.bytes,
             backends=found.backends,
@@ -57,6 +58,8 @@ def stats(path: Path | None, as_json: bool) -> None:
         click.echo(f"from {found.first:%Y-%m-%d %H:%M} to {found.last:%Y-%m-%d %H:%M} UTC")
     if found.outstanding:
         click.echo(f"{found.outstanding} sent and never answered, perhaps billed")
+    if found.unread:
+        click.echo(f"{found.unread} bodies that could not be read are kept for a better profile")
     for backend, count in found.backends.items():
         click.echo(f"{count:8} by {printable(backend, 160)}")
     for host, count in found.hosts.items():
@@ -103,7 +106,10 @@ def verify(path: Path | None, as_json: bool) -> None:
     "-o", "--output", type=click.Path(path_type=Path), help="A new file; default: stdout."
 )
 def export(path: Path | None, form: Any, output: Path | None) -> None:
-    """Write every answer as JSON lines (with raw bodies) or as CSV (a row a label)."""
+    """Write every answer as JSON lines (with raw bodies) or as CSV (a row a label).
+
+    JSON lines hold the bodies that could not be read, too; their scores are null.
+    """
     from probe.errors import OutputError
     from probe.ledger import export as write
 
@@ -111,15 +117,18 @@ def export(path: Path | None, form: Any, output: Path | None) -> None:
     if output is None or str(output) == "-":
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
-        written, lost = write(path, sys.stdout, form)
+        done = write(path, sys.stdout, form)
     else:
         try:
             with open(output, "x", encoding="utf-8", errors="backslashreplace", newline="") as file:
-                written, lost = write(path, file, form)
+                done = write(path, file, form)
         except OSError as error:
             reason = error.strerror or error
             raise OutputError(f"cannot write {output}: {reason}; name a new file") from error
-    click.echo(f"{written} answers exported, {lost} damaged ones left out", err=True)
+    unread = f" and {done.unread} unread bodies" if done.unread else ""
+    click.echo(
+        f"{done.answers} answers{unread} exported, {done.damaged} damaged ones left out", err=True
+    )
 
 
 @ledger.command()

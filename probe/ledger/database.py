@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from probe.errors import LedgerError
 from probe.ledger import file
 from probe.ledger.errors import ELSEWHERE, explain, mapped, sqlite_name
-from probe.ledger.schema import MIGRATIONS, Migration, migrate, version_of
+from probe.ledger.schema import MIGRATIONS, Migration, look_new, migrate, version_of
 
 QUICK_CHECK_BYTES = 16 * 2**20
 """Larger files are not checked whole when opened; every row is, when it is read."""
@@ -156,6 +156,7 @@ class Database:
             )
         elif self._read_only:
             self._refusal = f"the ledger {path} is read-only: {ELSEWHERE}"
+            look_new(connection)
         else:
             self._bring_up_to_date(connection, path)
 

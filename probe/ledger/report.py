@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from sqlalchemy import distinct, func, select
+from sqlalchemy import distinct, func, select, union
 
 from probe.errors import LedgerError
+from probe.ledger import intents
 from probe.ledger.database import Database
 from probe.ledger.record import FIELDS, Record, subject, to_line, unpack_blob
-from probe.ledger.scan import scan
-from probe.ledger.schema import answers, blobs, intents, subjects, version_of
+from probe.ledger.scan import scan, scan_unread
+from probe.ledger.schema import answers, blobs, subjects, unread, version_of
 from probe.text import inert
+from probe.types import Failure, Scores
 
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """answers, pictures: how many. backends, hosts: answers of each; host None: this process.
-    outstanding: sent and never settled. bytes: on the disk. first, last: when stored (UTC)."""
+    """answers, pictures: how many. unread: bodies that could not be read and are kept.
+    backends, hosts: answers of each; host None: this process. outstanding: sent and never
+    settled. bytes: on the disk. first, last: when stored (UTC)."""
 
     schema: int
     answers: int
     pictures: int
+    unread: int
     outstanding: int
     bytes: int
     backends: dict[str, int]
@@ -38,7 +44,7 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """answers: readable ones. damaged: those that are not. bodies: damaged raw bodies and label
+    """answers: readable ones. damaged: rows that are not. bodies: damaged raw bodies and label
     lists. problems: what SQLite says of the file."""
 
     answers: int
@@ -49,6 +55,15 @@ class Health:
     @property
     def ok(self) -> bool:
         return not (self.damaged or self.bodies or self.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """answers, unread: written. damaged: left out."""
+
+    answers: int
+    unread: int
+    damaged: int
 
 
 def stats(path: Path) -> Stats:
@@ -73,7 +88,8 @@ def stats(path: Path) -> Stats:
                 schema=version_of(connection),
                 answers=one(func.count(), answers),
                 pictures=one(func.count(distinct(subjects.c.image)), joined),
-                outstanding=one(func.count(), intents),
+                unread=one(func.count(), unread),
+                outstanding=intents.unknown(connection),
                 bytes=_size(path),
                 backends=counts(subjects.c.backend),
                 hosts=counts(answers.c.host),
@@ -94,6 +110,7 @@ def verify(path: Path) -> Health:
             for record in scan(database):
                 readable += record is not None
                 damaged += record is None
+            damaged += sum(record is None for record in scan_unread(database))
             bodies = _damaged_blobs(database)
         except LedgerError as error:
             problems.append(str(error))
@@ -102,47 +119,42 @@ def verify(path: Path) -> Health:
         database.close()
 
 
-def export(path: Path, file: TextIO, form: Literal["jsonl", "csv"] = "jsonl") -> tuple[int, int]:
-    """Write every answer, in the order of storing; returns how many, and how many are damaged.
+def export(path: Path, file: TextIO, form: Literal["jsonl", "csv"] = "jsonl") -> Exported:
+    """Write every answer, in the order of storing.
 
-    jsonl: one object a line with the raw body in base64. csv: one row a label.
+    jsonl: one object a line with the raw body in base64; bodies that are kept unread come last,
+    with null for scores. csv: one row a label.
     """
     database = Database(path, create=False)
-    lost = 0
+    lines = form == "jsonl"
+    told: Counter[type | None] = Counter()
 
     def records() -> Iterator[Record]:
-        nonlocal lost
-        for record in scan(database, bodies=form == "jsonl"):
-            if record is None:
-                lost += 1
-            else:
+        more = scan_unread(database, bodies=True) if lines else ()
+        for record in chain(scan(database, bodies=lines), more):
+            told[None if record is None else type(record.outcome)] += 1
+            if record is not None:
                 yield record
 
     try:
-        write = _write_lines if form == "jsonl" else _write_table
-        written = write(records(), file)
-        return written, lost
+        if lines:
+            file.writelines(f"{to_line(record)}\n" for record in records())
+        else:
+            _write_table(records(), file)
+        return Exported(told[Scores], told[Failure], told[None])
     finally:
         database.close()
 
 
-def _write_lines(records: Iterator[Record], file: TextIO) -> int:
-    count = 0
-    for count, record in enumerate(records, 1):  # noqa: B007
-        file.write(f"{to_line(record)}\n")
-    return count
-
-
-def _write_table(records: Iterator[Record], file: TextIO) -> int:
+def _write_table(records: Iterator[Record], file: TextIO) -> None:
     table = csv.writer(file, lineterminator="\n")
     table.writerow((*FIELDS, "change", "host", "at", "label", "score"))
-    count = 0
-    for count, record in enumerate(records, 1):  # noqa: B007
+    for record in records:
         start = (*subject(record.question), record.question.change, record.host)
         at = _time(record.at).isoformat(timespec="milliseconds")
-        for label, score in record.scores.items():
+        assert isinstance(record.outcome, Scores)
+        for label, score in record.outcome.items():
             table.writerow((*map(_cell, start), at, _cell(label), repr(score)))
-    return count
 
 
 def _cell(value: str | int | None) -> str | int | None:
@@ -163,8 +175,9 @@ def _problems(database: Database) -> list[str]:
 def _damaged_blobs(database: Database) -> int:
     """Blobs that are not what their name says, and names of bodies without a blob."""
     with database.reading() as connection:
-        named = select(answers.c.body).where(answers.c.body.is_not(None))
-        missing = named.where(answers.c.body.not_in(select(blobs.c.digest))).distinct()
+        named = union(select(answers.c.body), select(unread.c.body)).subquery()
+        known = select(blobs.c.digest)
+        missing = select(named.c.body).where(named.c.body.is_not(None), named.c.body.not_in(known))
         count: int = connection.execute(
             select(func.count()).select_from(missing.subquery())
         ).scalar_one()

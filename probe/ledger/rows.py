@@ -2,51 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, select
+from sqlalchemy import Connection, Select, TableClause, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
+from probe.ledger import intents
 from probe.ledger.record import (
-    FIELDS,
+    Origin,
     Question,
     Record,
     Subject,
     checksum,
-    pack,
+    columns,
+    contents,
+    is_worth_keeping,
+    origin_of,
     pack_blob,
+    pack_labels,
     subject,
     unpack_blob,
     unpack_labels,
     unpack_values,
 )
-from probe.ledger.schema import answers, blobs, intents, subjects
-from probe.types import Scores
-
-_PART = 500
+from probe.ledger.schema import answers, blobs, subjects, unread
+from probe.ledger.subjects import PART, asked_about, numbers, parts
+from probe.types import Failure, Scores
 
 Labels = dict[bytes, tuple[str, ...]]
 """Label lists already read, by digest; never many, however many differ."""
 
-asked_about = and_(*(subjects.c[name] == bindparam(name) for name in FIELDS))
-CONTENT = (answers.c.labels, answers.c.scores, answers.c.body, answers.c.host, answers.c.at)
-_FIND = (
-    select(answers.c.change, *CONTENT, answers.c.checksum)
-    .join_from(answers, subjects, answers.c.subject == subjects.c.id)
-    .where(asked_about, answers.c.change.in_(bindparam("changes", expanding=True)))
-)
-_SUBJECT = select(subjects.c.id).where(asked_about)
-_OUTSTANDING = (
-    select(func.count())
-    .select_from(intents.join(subjects, intents.c.subject == subjects.c.id))
-    .where(asked_about, intents.c.change.in_(bindparam("changes", expanding=True)))
-)
-_FORGET = delete(intents).where(
-    intents.c.subject == _SUBJECT.scalar_subquery(),
-    intents.c.change.in_(bindparam("changes", expanding=True)),
-)
+ORIGIN = ("body", "host", "at", "reading", "part", "parts")
+
+
+def _statement(source: TableClause, *more: Any) -> Select[Any]:
+    return (
+        select(
+            source.c.seq,
+            source.c.subject,
+            source.c.change,
+            source.c.checksum,
+            *(source.c[name] for name in ORIGIN),
+            *more,
+        )
+        .join_from(source, subjects, source.c.subject == subjects.c.id)
+        .where(asked_about, source.c.change.in_(bindparam("changes", expanding=True)))
+        .order_by(source.c.seq)
+    )
+
+
+_FIND = _statement(answers, answers.c.labels, answers.c.scores)
+_UNREAD = _statement(unread)
 _LABELS = select(blobs).where(blobs.c.digest.in_(bindparam("names", expanding=True)))
 _KEEP = insert(blobs)
 _KEEP = _KEEP.on_conflict_do_update(
@@ -54,52 +62,139 @@ _KEEP = _KEEP.on_conflict_do_update(
     set_={"data": _KEEP.excluded.data},
     where=blobs.c.data != _KEEP.excluded.data,
 )
-_ANSWER = insert(answers).prefix_with("OR REPLACE")
-_INTEND = insert(intents).on_conflict_do_nothing()
 
 
-def put(
-    connection: Connection, records: Sequence[Record], labels: Labels
-) -> tuple[dict[Question, Scores], set[Question]]:
-    """Write the answers to questions that have none and settle their intents.
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A body on record that the reading asked for has not read yet, and the row that holds it."""
 
-    Returns what `find` found before.
-    """
-    fresh = {record.question: record for record in reversed(records)}
-    known, damaged = find(connection, fresh, labels)
-    _write(connection, [record for q, record in reversed(fresh.items()) if q not in known])
-    forget(connection, fresh)
-    return known, damaged
+    question: Question
+    origin: Origin
+    table: TableClause
+    seq: int
+    number: int
+    check: bytes
 
 
-def find(
-    connection: Connection, questions: Iterable[Question], labels: Labels
-) -> tuple[dict[Question, Scores], set[Question]]:
-    """The answers on record without their bodies, and the questions whose row is damaged."""
-    found, damaged = {}, set()
-    for asked, part in _parts(questions):
-        rows = connection.execute(_FIND, {**named(asked), "changes": list(part)}).all()
+@dataclass(slots=True)
+class Found:
+    """scores: answers as the reading asked for reads them. damaged: questions whose row is not
+    what was written. stale: answers on record that were read otherwise."""
+
+    scores: dict[Question, Scores] = field(default_factory=dict)
+    damaged: set[Question] = field(default_factory=set)
+    stale: list[Body] = field(default_factory=list)
+
+
+def find(connection: Connection, wanted: Mapping[Question, str | None], labels: Labels) -> Found:
+    """The answers to questions, each by the reading of this digest (None: by whichever)."""
+    found = Found()
+    for asked, part, values in parts(wanted):
+        rows = connection.execute(_FIND, values).all()
         read_labels(connection, (row.labels for row in rows), labels)
-        for change, *content, check in rows:
-            scores = read(asked, change, content, check, labels)
+        for row in rows:
+            question = part[row.change]
+            scores = read(asked, row, labels)
             if scores is None:
-                damaged.add(part[change])
+                found.damaged.add(question)
+            elif wanted[question] in (None, row.reading):
+                found.scores[question] = scores
             else:
-                found[part[change]] = scores
-    return found, damaged
+                found.stale.append(_body(question, row, answers))
+    return found
 
 
-def read(
-    asked: Subject, change: str, content: Sequence[Any], check: bytes, labels: Labels
-) -> Scores | None:
+def kept(connection: Connection, wanted: Mapping[Question, str]) -> Iterator[Body]:
+    """Bodies kept unread that the reading of this digest has not tried yet, oldest first."""
+    for asked, part, values in parts(wanted):
+        for row in connection.execute(_UNREAD, values).all():
+            question = part[row.change]
+            if row.reading != wanted[question] and is_whole(asked, row):
+                yield _body(question, row, unread)
+
+
+def put(connection: Connection, records: Sequence[Record], labels: Labels) -> Found:
+    """Write the answers to questions that have none, settle them, and keep unread bodies.
+
+    An answer on record that was read otherwise gives way; its body is kept. Returns what
+    `find` found before.
+    """
+    scored = [record for record in records if isinstance(record.outcome, Scores)]
+    fresh = {record.question: record for record in reversed(scored)}
+    found = find(connection, {q: record.reading for q, record in fresh.items()}, labels)
+    for body in found.stale:
+        move(connection, body, None, body.origin.reading)
+    answered = [record for q, record in reversed(fresh.items()) if q not in found.scores]
+    failed = [record for record in records if isinstance(record.outcome, Failure)]
+    _write(connection, answers, answered)
+    _write(connection, unread, [record for record in failed if is_worth_keeping(record)])
+    intents.forget(connection, fresh)
+    return found
+
+
+def _write(connection: Connection, table: TableClause, records: Sequence[Record]) -> None:
+    """Insert rows, in place of damaged ones, and all that they refer to."""
+    if not records:
+        return
+    ids = numbers(connection, (record.question for record in records))
+    rows = []
+    for record in records:
+        scores = record.outcome if isinstance(record.outcome, Scores) else None
+        row = columns(record.question, origin_of(record), scores)
+        rows.append({"subject": ids[subject(record.question)], **row})
+    _keep(connection, dict(pair for record in records for pair in contents(record)))
+    connection.execute(insert(table).prefix_with("OR REPLACE"), rows)
+
+
+def _keep(connection: Connection, known: Mapping[bytes, bytes]) -> None:
+    data = [{"digest": name, "data": pack_blob(content)} for name, content in known.items()]
+    connection.execute(_KEEP, data)
+
+
+def move(connection: Connection, body: Body, scores: Scores | None, reading: str | None) -> None:
+    """Put on record what this reading made of a body: an answer, or nothing yet.
+
+    Nothing is done when the row has changed meanwhile.
+    """
+    here = body.table.c
+    gone = delete(body.table).where(here.seq == body.seq, here.checksum == body.check)
+    if not connection.execute(gone).rowcount:
+        return
+    target = unread if scores is None else answers
+    row = columns(body.question, replace(body.origin, reading=reading), scores)
+    row["subject"] = body.number
+    if target is body.table:
+        row["seq"] = body.seq
+    if scores is not None:
+        _keep(connection, {row["labels"]: pack_labels(scores)})
+        intents.forget(connection, [body.question])
+    connection.execute(insert(target).prefix_with("OR REPLACE"), row)
+
+
+def read(asked: Subject, row: Any, labels: Labels) -> Scores | None:
     """The scores of a row, None when it is not what was written or its labels are not known."""
     try:
-        if checksum(asked, change, *content) != check:
+        if checksum(asked, row.change, origin(row), row.labels, row.scores) != row.checksum:
             return None
-        name, scores = content[:2]
-        return Scores(dict(zip(labels[name], unpack_values(scores), strict=True)))
+        return Scores(dict(zip(labels[row.labels], unpack_values(row.scores), strict=True)))
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def is_whole(asked: Subject, row: Any) -> bool:
+    """Whether the row of an unread body is what was written."""
+    try:
+        return bool(checksum(asked, row.change, origin(row)) == row.checksum)
+    except TypeError:
+        return False
+
+
+def origin(row: Any) -> Origin:
+    return Origin(*(getattr(row, name) for name in ORIGIN))
+
+
+def _body(question: Question, row: Any, table: TableClause) -> Body:
+    return Body(question, origin(row), table, row.seq, row.subject, row.checksum)
 
 
 def read_labels(connection: Connection, names: Iterable[bytes], labels: Labels) -> None:
@@ -107,7 +202,7 @@ def read_labels(connection: Connection, names: Iterable[bytes], labels: Labels) 
     needed = set(names)
     if needed <= labels.keys():
         return
-    if len(labels) > _PART:
+    if len(labels) > PART:
         labels.clear()
     missing = list(needed - labels.keys())
     for name, data in connection.execute(_LABELS, {"names": missing}):
@@ -122,63 +217,3 @@ def load(connection: Connection, name: bytes) -> bytes | None:
         select(blobs.c.data).where(blobs.c.digest == name)
     ).scalar_one_or_none()
     return None if data is None else unpack_blob(name, data)
-
-
-def _write(connection: Connection, records: Sequence[Record]) -> None:
-    """Insert answers, in place of damaged ones, and clear their intents."""
-    rows: list[dict[str, Any]] = []
-    contents: dict[bytes, bytes] = {}
-    ids = _subject_ids(connection, (record.question for record in records))
-    for record in records:
-        columns, referred = pack(record)
-        contents |= referred
-        rows.append({"subject": ids[subject(record.question)], **columns})
-    if rows:
-        data = [{"digest": name, "data": pack_blob(body)} for name, body in contents.items()]
-        connection.execute(_KEEP, data)
-        connection.execute(_ANSWER, rows)
-
-
-def _subject_ids(connection: Connection, questions: Iterable[Question]) -> dict[Subject, int]:
-    """The numbers of the subjects, new ones where there are none yet."""
-    ids = {}
-    for asked in dict.fromkeys(map(subject, questions)):
-        values = named(asked)
-        number = connection.execute(_SUBJECT, values).scalar_one_or_none()
-        if number is None:
-            number = connection.execute(insert(subjects).values(values)).lastrowid
-        ids[asked] = number
-    return ids
-
-
-def intend(connection: Connection, questions: Sequence[Question], host: str | None) -> None:
-    ids = _subject_ids(connection, questions)
-    rows = [{"subject": ids[subject(q)], "change": q.change, "host": host} for q in questions]
-    connection.execute(_INTEND, rows)
-
-
-def forget(connection: Connection, questions: Iterable[Question]) -> None:
-    for asked, part in _parts(questions):
-        connection.execute(_FORGET, {**named(asked), "changes": list(part)})
-
-
-def outstanding(connection: Connection, questions: Iterable[Question]) -> int:
-    return sum(
-        connection.execute(_OUTSTANDING, {**named(asked), "changes": list(part)}).scalar_one()
-        for asked, part in _parts(questions)
-    )
-
-
-def named(asked: Subject) -> dict[str, Any]:
-    return dict(zip(FIELDS, asked, strict=True))
-
-
-def _parts(questions: Iterable[Question]) -> Iterator[tuple[Subject, dict[str, Question]]]:
-    """The questions by subject and change, so many at once as one statement takes."""
-    grouped: dict[Subject, dict[str, Question]] = {}
-    for question in questions:
-        grouped.setdefault(subject(question), {})[question.change] = question
-    for asked, changes in grouped.items():
-        rest = iter(changes.items())
-        while part := dict(islice(rest, _PART)):
-            yield asked, part

@@ -19,15 +19,11 @@ subjects = table(
     "subjects",
     *map(column, ("id", "image", "backend", "fill", "width", "height", "codec", "render")),
 )
-answers = table(
-    "answers",
-    *map(
-        column,
-        ("seq", "subject", "change", "labels", "scores", "body", "host", "at", "checksum"),
-    ),
-)
+_ORIGIN = ("body", "host", "at", "reading", "part", "parts", "checksum")
+answers = table("answers", *map(column, ("seq", "subject", "change", "labels", "scores", *_ORIGIN)))
+unread = table("unread", *map(column, ("seq", "subject", "change", *_ORIGIN)))
 blobs = table("blobs", *map(column, ("digest", "data")))
-intents = table("intents", *map(column, ("subject", "change", "host")))
+intents = table("intents", *map(column, ("subject", "change", "host", "who")))
 servers = table("servers", *map(column, ("url", "description", "at")))
 
 
@@ -62,7 +58,37 @@ def create_servers(connection: Connection) -> None:
     )
 
 
-MIGRATIONS: Sequence[Migration] = (create_answers, create_servers)
+def create_readings(connection: Connection) -> None:
+    """By which reading an answer was made of its body, bodies that no reading could make an
+    answer of yet, and which process notes what it sends."""
+    for statement in (
+        "ALTER TABLE answers ADD COLUMN reading TEXT",
+        "ALTER TABLE answers ADD COLUMN part INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE answers ADD COLUMN parts INTEGER NOT NULL DEFAULT 1",
+        "ALTER TABLE intents ADD COLUMN who TEXT",
+        """CREATE TABLE unread (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            subject INTEGER NOT NULL, change TEXT NOT NULL, body BLOB NOT NULL,
+            host TEXT, at INTEGER NOT NULL, reading TEXT,
+            part INTEGER NOT NULL, parts INTEGER NOT NULL, checksum BLOB NOT NULL,
+            UNIQUE (subject, change, body, part))""",
+    ):
+        connection.exec_driver_sql(statement)
+
+
+MIGRATIONS: Sequence[Migration] = (create_answers, create_servers, create_readings)
+
+_AS_NEW = (
+    (2, "servers", "SELECT NULL AS url, NULL AS description, NULL AS at WHERE 0"),
+    (3, "answers", "SELECT *, NULL AS reading, 0 AS part, 1 AS parts FROM main.answers"),
+    (3, "intents", "SELECT *, NULL AS who FROM main.intents"),
+    (
+        3,
+        "unread",
+        "SELECT seq, subject, change, body, host, at, NULL AS reading, 0 AS part, 1 AS parts, "
+        "checksum FROM main.answers WHERE 0",
+    ),
+)
 
 
 def version_of(connection: Connection) -> int:
@@ -81,3 +107,11 @@ def migrate(connection: Connection, migrations: Sequence[Migration]) -> None:
         except BaseException:
             connection.exec_driver_sql("ROLLBACK")
             raise
+
+
+def look_new(connection: Connection) -> None:
+    """Let an old ledger that may only be read look like a new one to this connection."""
+    version = version_of(connection)
+    for since, name, query in _AS_NEW:
+        if version < since:
+            connection.exec_driver_sql(f"CREATE TEMP VIEW {name} AS {query}")

@@ -10,19 +10,23 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
 from probe.errors import LedgerError
-from probe.ledger import rows
+from probe.ledger import intents, rows
 from probe.ledger.database import Database
 from probe.ledger.errors import ELSEWHERE, mapped, sqlite_name
-from probe.ledger.record import Question, Record, subject
+from probe.ledger.readings import read_anew
+from probe.ledger.record import Question, Record, is_worth_keeping, subject
 from probe.ledger.schema import answers, servers, subjects
 from probe.ledger.spill import spill, take_up
-from probe.types import Scores
+from probe.ledger.subjects import asked_about, named
+from probe.types import Failure, Reading, Scores
+
+T = TypeVar("T")
 
 FREE_BYTES = 16 * 2**20
 """Less free space than this, and nothing is bought."""
@@ -91,32 +95,76 @@ class Ledger:
                     f"needed: free some space, or {ELSEWHERE}"
                 )
 
-    def lookup(self, questions: Sequence[Question]) -> dict[Question, Scores]:
-        """The answers on record, without their raw bodies (`raw` is None)."""
+    def lookup(
+        self, questions: Sequence[Question], reading: Reading | None = None
+    ) -> dict[Question, Scores]:
+        """The answers on record, without their raw bodies (`raw` is None).
+
+        With a `reading`, those that another one made are made anew of their raw bodies, and so
+        are bodies that none could read; that is put on record and costs nothing. What this one
+        cannot read has no answer: its body is kept for the next.
+        """
         if self._fresh:
             with suppress(LedgerError):
                 self._take_up()
+        digest = None if reading is None else reading.digest
+        wanted = dict.fromkeys(questions, digest)
         with self._database.reading() as connection:
-            found, damaged = rows.find(connection, questions, self._labels)
-        self._damaged |= damaged
-        return found
+            found = rows.find(connection, wanted, self._labels)
+        if reading is not None and len(found.scores) < len(wanted):
+            missing = [question for question in wanted if question not in found.scores]
+            found = read_anew(self._database, found, missing, reading)
+        self._damaged |= found.damaged
+        return found.scores
+
+    def exchange(
+        self,
+        answers: Sequence[tuple[Question, Scores | Failure]],
+        *,
+        settled: Sequence[Question] = (),
+        intended: Sequence[Question] = (),
+        host: str | None = None,
+        reading: str | None = None,
+    ) -> tuple[list[Scores | Failure], int]:
+        """Put on record what came and what goes out next, in one transaction.
+
+        answers: the first answer of a question stays, so that everybody who asks uses the same
+            one; the raw bodies of failures are kept, to be read by a better reading.
+        settled: questions that will get no other answer to what was sent; answered ones are.
+        intended: questions about to be sent, noted so that a crash leaves a trace of them.
+        host: where the pictures go, None when they stay in this process.
+        reading: digest of what the answers were read by.
+
+        Returns the answers as they are on record now, and how many of `intended` are unknown: an
+        earlier run sent them and never learned what became of them.
+        """
+        if not (answers or settled or intended):
+            return [], 0
+        at = time.time_ns() // 1_000_000
+        records = [Record(q, outcome, host, at, reading) for q, outcome in answers]
+
+        def write(connection: Connection) -> tuple[rows.Found, int]:
+            found = rows.put(connection, records, self._labels)
+            intents.forget(connection, settled)
+            unknown = intents.unknown(connection, intended)
+            intents.intend(connection, intended, host)
+            return found, unknown
+
+        found, unknown = self._write(write, records)
+        self._damaged |= found.damaged
+        known: dict[Question, Scores] = found.scores
+        for question, outcome in answers:
+            if isinstance(outcome, Scores):
+                known.setdefault(question, outcome)
+        told = [known[q] if isinstance(outcome, Scores) else outcome for q, outcome in answers]
+        return told, unknown
 
     def store(
         self, answers: Sequence[tuple[Question, Scores]], host: str | None = None
     ) -> list[Scores]:
-        """Put answers on record, all in one transaction, and return what is on record now.
-
-        The first answer of a question stays, so that everybody who asks uses the same one.
-        host: where the picture went, None when it stayed in this process. Clears the intents.
-        """
-        if not answers:
-            return []
-        at = time.time_ns() // 1_000_000
-        records = [Record(question, scores, host, at) for question, scores in answers]
-        known = self._put(records)
-        for question, scores in answers:
-            known.setdefault(question, scores)
-        return [known[question] for question, _ in answers]
+        """Put answers on record and return what is on record now."""
+        told, _ = self.exchange(answers, host=host)
+        return [outcome for outcome in told if isinstance(outcome, Scores)]
 
     def raw(self, question: Question) -> bytes | None:
         """The body that the answer was read from, None where none was kept."""
@@ -124,27 +172,23 @@ class Ledger:
             name = connection.execute(
                 select(answers.c.body)
                 .join_from(answers, subjects, answers.c.subject == subjects.c.id)
-                .where(rows.asked_about, answers.c.change == question.change),
-                rows.named(subject(question)),
+                .where(asked_about, answers.c.change == question.change),
+                named(subject(question)),
             ).scalar_one_or_none()
             return None if name is None else rows.load(connection, name)
 
     def intend(self, questions: Sequence[Question], host: str | None) -> None:
-        """Note that these are about to be sent, so that a crash leaves a trace of them."""
-        if questions:
-            with self._database.writing() as connection:
-                rows.intend(connection, questions, host)
+        """Note that these are about to be sent."""
+        self.exchange([], intended=questions, host=host)
 
     def forget(self, questions: Sequence[Question]) -> None:
         """Drop the notes of `intend`: what was sent is settled, answered or not."""
-        if self.outstanding(questions):
-            with self._database.writing() as connection:
-                rows.forget(connection, questions)
+        self.exchange([], settled=questions)
 
     def outstanding(self, questions: Sequence[Question]) -> int:
         """How many of these were sent and never settled: perhaps billed, perhaps not."""
         with self._database.reading() as connection:
-            return rows.outstanding(connection, questions)
+            return intents.unknown(connection, questions)
 
     def remember(self, url: str, description: str) -> None:
         """Keep what a server said of itself, in place of what it said before."""
@@ -177,20 +221,22 @@ class Ledger:
     ) -> None:
         self.close()
 
-    def _put(self, records: Sequence[Record]) -> dict[Question, Scores]:
+    def _write(self, act: Callable[[Connection], T], records: Sequence[Record]) -> T:
+        """Run `act` in one transaction; wait for space, and never lose `records`."""
         waited = 0.0
         while True:
             try:
                 with self._database.writing() as connection:
-                    known, damaged = rows.put(connection, records, self._labels)
+                    return act(connection)
             except LedgerError as error:
                 full = sqlite_name(error.__cause__) == "SQLITE_FULL"
                 if full and waited < self._patience and not self._pause(1.0):
                     waited += 1.0
                     continue
-                raise LedgerError(f"{error}; {self._spilled(records)}") from error
-            self._damaged |= damaged
-            return known
+                paid = [record for record in records if is_worth_keeping(record)]
+                if not paid:
+                    raise
+                raise LedgerError(f"{error}; {self._spilled(paid)}") from error
 
     def _spilled(self, records: Sequence[Record]) -> str:
         path = self._database.path

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, select, union
+from sqlalchemy import ColumnElement, Connection, TableClause, and_, delete, select, union
 from sqlalchemy.dialects.sqlite import insert
 
 from probe.errors import LedgerError, UsageError
 from probe.ledger import file, rows
 from probe.ledger.database import Database
-from probe.ledger.scan import scan
-from probe.ledger.schema import answers, blobs, intents, servers, subjects
+from probe.ledger.scan import scan, scan_unread
+from probe.ledger.schema import answers, blobs, intents, servers, subjects, unread
 from probe.ledger.spill import take_up
+from probe.types import Scores
+
+EVERYWHERE = (answers, unread, intents)
+"""All tables that say something of a picture or a host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +49,10 @@ def erase(path: Path, *, image: str | None = None, host: str | None = None) -> R
     if (image is None) == (host is None):
         raise UsageError("say either which picture to erase or which host")
     if host is not None:
-        removed = _remove(path, answers.c.host == host, intents.c.host == host, host)
+        removed = _remove(path, lambda table: table.c.host == host, EVERYWHERE, host)
     else:
         ids = select(subjects.c.id).where(subjects.c.image == image)
-        removed = _remove(path, answers.c.subject.in_(ids), intents.c.subject.in_(ids))
+        removed = _remove(path, lambda table: table.c.subject.in_(ids), EVERYWHERE)
     for backup in file.backups(path):
         backup.unlink(missing_ok=True)
     return removed
@@ -56,23 +61,31 @@ def erase(path: Path, *, image: str | None = None, host: str | None = None) -> R
 def prune(
     path: Path, *, older_than: timedelta | None = None, backend: str | None = None
 ) -> Removed:
-    """Remove answers stored longer ago than this, of this backend's identity, or both."""
+    """Remove answers stored longer ago than this, of this backend's identity, or both.
+
+    Bodies that are kept unread go as answers do.
+    """
     if older_than is None and backend is None:
         raise UsageError("say which answers to remove: those older than some time, or a backend's")
-    which: list[ColumnElement[bool]] = []
-    if older_than is not None:
-        which.append(answers.c.at < (time.time() - older_than.total_seconds()) * 1000)
-    if backend is not None:
-        ids = select(subjects.c.id).where(subjects.c.backend == backend)
-        which.append(answers.c.subject.in_(ids))
-    return _remove(path, and_(*which))
+
+    def which(table: TableClause) -> ColumnElement[bool]:
+        conditions: list[ColumnElement[bool]] = []
+        if older_than is not None:
+            conditions.append(table.c.at < (time.time() - older_than.total_seconds()) * 1000)
+        if backend is not None:
+            ids = select(subjects.c.id).where(subjects.c.backend == backend)
+            conditions.append(table.c.subject.in_(ids))
+        return and_(*conditions)
+
+    return _remove(path, which, (answers, unread))
 
 
 def recover(path: Path, new: Path) -> Recovered:
     """Copy every good answer to a new ledger; the damaged one is only read.
 
-    An answer whose raw body is damaged is copied without it. Around an unreadable page the
-    rest is read, unless it is one that many answers depend on (a root page, the list of labels).
+    An answer whose raw body is damaged is copied without it. Bodies kept unread are copied, too.
+    Around an unreadable page the rest is read, unless it is one that many answers depend on (a
+    root page, the list of labels).
     """
     if new.exists():
         raise UsageError(f"{new} exists already: name a new file to recover to")
@@ -80,12 +93,13 @@ def recover(path: Path, new: Path) -> Recovered:
     target = Database(new)
     kept = lost = 0
     try:
-        records = scan(source, bodies=True)
+        records = chain(scan(source, bodies=True), scan_unread(source, bodies=True))
         while part := list(islice(records, 200)):
             good = [record for record in part if record is not None]
             with target.writing() as connection:
-                known, _ = rows.put(connection, good, {})
-            kept += len({record.question for record in good} - known.keys())
+                known = rows.put(connection, good, {}).scores
+            answered = {r.question for r in good if isinstance(r.outcome, Scores)}
+            kept += len(answered - known.keys())
             lost += len(part) - len(good)
         _copy_servers(source, target)
         return Recovered(kept, lost)
@@ -96,36 +110,39 @@ def recover(path: Path, new: Path) -> Recovered:
 
 def _remove(
     path: Path,
-    which: ColumnElement[bool],
-    sent: ColumnElement[bool] | None = None,
+    which: Callable[[TableClause], ColumnElement[bool]],
+    tables: Sequence[TableClause],
     host: str | None = None,
 ) -> Removed:
-    """Delete answers, intents, a host's description and all that nothing refers to any more."""
+    """Delete rows, a host's description and all that nothing refers to any more."""
     database = Database(path, create=False)
     try:
         take_up(database)
         with database.reading() as connection:
             connection.exec_driver_sql("PRAGMA secure_delete = ON")
         with database.writing() as connection:
-            count = connection.execute(delete(answers).where(which)).rowcount
-            if sent is not None:
-                connection.execute(delete(intents).where(sent))
+            gone = {
+                table.name: connection.execute(delete(table).where(which(table))).rowcount
+                for table in tables
+            }
             for url in connection.execute(select(servers.c.url)).scalars().all():
                 if host in (urlsplit(url).netloc, urlsplit(url).hostname):
                     connection.execute(delete(servers).where(servers.c.url == url))
             bodies = _delete_orphans(connection)
         database.compact()
-        return Removed(count, bodies)
+        return Removed(gone["answers"], bodies)
     finally:
         database.close()
 
 
 def _delete_orphans(connection: Connection) -> int:
     """Subjects and blobs that no row refers to; returns how many bodies and label lists."""
-    asked = union(select(answers.c.subject), select(intents.c.subject))
+    asked = union(*(select(table.c.subject) for table in EVERYWHERE))
     connection.execute(delete(subjects).where(subjects.c.id.not_in(asked)))
     named = union(
-        select(answers.c.labels), select(answers.c.body).where(answers.c.body.is_not(None))
+        select(answers.c.labels),
+        select(answers.c.body).where(answers.c.body.is_not(None)),
+        select(unread.c.body),
     )
     return connection.execute(delete(blobs).where(blobs.c.digest.not_in(named))).rowcount
 

@@ -143,7 +143,7 @@ def test_a_newer_schema_is_read_and_never_written(path, ask, filled):
     with Ledger(path) as ledger:
         assert len(ledger.lookup([q for q, _ in filled])) == 20
         for act in (ledger.check_writable, lambda: ledger.store([(ask(99), ONE)])):
-            with pytest.raises(LedgerError, match=r"schema 99, this probe writes 2: `pip install"):
+            with pytest.raises(LedgerError, match=r"schema 99, this probe writes 3: `pip install"):
                 act()
     assert path.read_bytes() == before
 
@@ -521,14 +521,16 @@ def test_whichever_statement_fails_nothing_is_half_stored(tmp_path, ask, name):
     ],
 )
 def test_no_foreign_error_leaks(path, ask, filled, error, monkeypatch):
-    from probe.ledger import rows
+    from probe.ledger import intents, rows
 
     def fail(*args, **options):
         raise error
 
     ledger = Ledger(path)
-    for name in ("find", "put", "intend", "forget", "outstanding"):
+    for name in ("find", "put"):
         monkeypatch.setattr(rows, name, fail)
+    for name in ("intend", "forget", "unknown"):
+        monkeypatch.setattr(intents, name, fail)
     monkeypatch.setattr(database_module.Database, "_check_same_file", fail)
     question = ask(1)
     for act in (

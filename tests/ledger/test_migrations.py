@@ -3,11 +3,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from probe.errors import LedgerError
-from probe.ledger import Ledger, erase, verify
+from probe.ledger import Ledger, erase, recover, stats, verify
 from probe.ledger.database import Database
 from probe.ledger.schema import MIGRATIONS, create_answers
 from probe.types import Scores
@@ -21,33 +22,56 @@ def tables(path):
     return version, found
 
 
+WRITTEN = (Path(__file__).parent / "data" / "schema2.sql").read_text("utf-8")
+"""A ledger as the second version wrote it: three answers, one note, one server."""
+
+BEFORE_SERVERS = "DROP TABLE servers; PRAGMA user_version = 1;"
+
+
+@pytest.fixture(params=[1, 2])
+def version(request):
+    return request.param
+
+
 @pytest.fixture
-def old(path, ask):
-    """A ledger as the first version wrote it, with three answers."""
-    first = Database(path, migrations=[create_answers])
-    ledger = Ledger(path)
-    ledger._database = first
-    ledger.store([(ask(n), Scores({"a": float(n)}, raw=b"body")) for n in range(3)])
-    first.close()
-    assert tables(path)[0] == 1
+def old(path, version):
+    path.parent.mkdir()
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.executescript(WRITTEN + (BEFORE_SERVERS if version == 1 else ""))
+    connection.close()
+    assert tables(path)[0] == version
     return path
 
 
+@pytest.fixture
+def known(ask):
+    return {
+        ask(0): {"nsfw": 0.0, "sfw": 1.0},
+        ask(1): {"nsfw": 1 / 3, "sfw": 1 - 1 / 3},
+        ask(2): {"nsfw": 0.5},
+    }
+
+
 def backup_of(path):
-    return path.with_name("ledger.db.v1.bak")
+    return next(path.parent.glob("ledger.db.v*.bak"))
 
 
-def test_an_old_ledger_becomes_a_new_one_with_a_backup(old, ask, tmp_path):
+def test_an_old_ledger_becomes_a_new_one_with_a_backup(old, ask, known, tmp_path, version):
+    assert verify(old).answers == 3
     with Ledger(old) as ledger:
-        assert ledger.lookup([ask(n) for n in range(3)]) == {
-            ask(n): Scores({"a": float(n)}) for n in range(3)
-        }
+        assert ledger.lookup([ask(n) for n in range(9)]) == known
+        assert ledger.raw(ask(1)) == b'{"nsfw": 1}'
+        assert ledger.exchange([], intended=[ask(9), ask(8)])[1] == 1, "who sent it is gone"
+        assert ledger.recall("http://one.example") == (None if version == 1 else "{}")
         ledger.remember("u", "d")
     with Ledger(tmp_path / "fresh.db") as ledger:
         ledger.lookup([])
     assert tables(old) == tables(tmp_path / "fresh.db")
-    assert tables(old)[0] == len(MIGRATIONS) == 2
-    assert tables(backup_of(old))[0] == 1
+    assert tables(old)[0] == len(MIGRATIONS) == 3
+    assert verify(old).ok
+    assert backup_of(old).name == f"ledger.db.v{version}.bak"
+    assert tables(backup_of(old))[0] == version
     assert backup_of(old).stat().st_mode & 0o777 == 0o600
     assert verify(backup_of(old)).answers == 3
 
@@ -64,6 +88,7 @@ def broken(connection):
     raise sqlite3.OperationalError("injected")
 
 
+@pytest.mark.parametrize("version", [1], indirect=True)
 def test_a_migration_that_fails_leaves_the_old_version_whole(old, ask):
     before = tables(old)
     with pytest.raises(LedgerError), Database(old, migrations=[create_answers, broken]).reading():
@@ -89,6 +114,7 @@ with Database(Path(sys.argv[1]), migrations=[create_answers, killed]).reading():
 """
 
 
+@pytest.mark.parametrize("version", [1], indirect=True)
 def test_a_process_killed_in_a_migration_leaves_the_old_version_whole(old, ask):
     before = tables(old)
     run = subprocess.run([sys.executable, "-c", KILLED, old], check=False)
@@ -96,9 +122,10 @@ def test_a_process_killed_in_a_migration_leaves_the_old_version_whole(old, ask):
     assert tables(old) == before
     with Ledger(old) as ledger:
         assert len(ledger.lookup([ask(n) for n in range(3)])) == 3
-    assert tables(old)[0] == 2
+    assert tables(old)[0] == 3
 
 
+@pytest.mark.parametrize("version", [1], indirect=True)
 def test_two_that_open_an_old_ledger_migrate_it_once(old):
     count = []
 
@@ -115,13 +142,26 @@ def test_two_that_open_an_old_ledger_migrate_it_once(old):
         database.close()
 
 
-def test_an_old_ledger_that_may_only_be_read_is_read(old, ask, monkeypatch):
+def test_an_old_ledger_that_may_only_be_read_is_read(old, ask, known, monkeypatch, version):
     monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
     with Ledger(old) as ledger:
-        assert len(ledger.lookup([ask(n) for n in range(3)])) == 3
-    assert tables(old)[0] == 1
+        assert ledger.lookup([ask(n) for n in range(9)]) == known
+        assert ledger.recall("http://one.example") == (None if version == 1 else "{}")
+    found = stats(old)
+    assert (found.answers, found.unread, found.outstanding) == (3, 0, 1)
+    assert tables(old)[0] == version
+
+
+@pytest.mark.usefixtures("old")
+def test_answers_are_copied_out_of_an_old_ledger_as_it_is(path, ask, known, tmp_path, version):
+    before = path.read_bytes()
+    assert recover(path, tmp_path / "new.db").kept == 3
+    with Ledger(tmp_path / "new.db") as ledger:
+        assert ledger.lookup([ask(n) for n in range(9)]) == known
+        assert ledger.recall("http://one.example") == (None if version == 1 else "{}")
+    assert path.read_bytes() == before
 
 
 def test_erasing_takes_the_backup_with_it(old, ask):
     erase(old, image=ask().image)
-    assert not backup_of(old).exists()
+    assert not [file for file in old.parent.iterdir() if file.suffix == ".bak"]

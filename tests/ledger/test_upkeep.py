@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from probe.errors import LedgerError, UsageError
-from probe.ledger import Ledger, erase, export, prune, recover, stats, verify
+from probe.ledger import Exported, Ledger, erase, export, prune, recover, stats, verify
 from probe.ledger.record import from_line
 from probe.types import Scores
 
@@ -34,7 +34,7 @@ def test_stats(path, filled, ask):
         ledger.intend([ask(99)], "three.example")
         ledger.store([(ask(n, image="ef" * 32, backend="x"), Scores({"a": 1.0})) for n in range(3)])
         found = stats(path)
-    assert (found.answers, found.pictures, found.outstanding, found.schema) == (23, 3, 1, 2)
+    assert (found.answers, found.pictures, found.outstanding, found.schema) == (23, 3, 1, 3)
     assert found.backends == {"onnx:abc": 20, "x": 3}
     assert found.hosts == {"one.example": 10, "two.example": 10, None: 3}
     assert found.first <= found.last
@@ -65,10 +65,10 @@ def test_verify_counts_what_is_damaged_and_changes_nothing(path, filled):
 
 def test_jsonl_holds_all_that_is_needed_to_make_the_ledger_again(path, filled):
     lines = io.StringIO()
-    assert export(path, lines) == (20, 0)
+    assert export(path, lines) == Exported(20, 0, 0)
     records = [from_line(line) for line in lines.getvalue().splitlines()]
-    assert [(record.question, record.scores) for record in records] == filled
-    assert [record.scores.raw for record in records] == [scores.raw for _, scores in filled]
+    assert [(record.question, record.outcome) for record in records] == filled
+    assert [record.outcome.raw for record in records] == [scores.raw for _, scores in filled]
     assert {record.host for record in records} == {"one.example", "two.example"}
 
 
@@ -89,7 +89,7 @@ def test_export_leaves_damaged_rows_out_and_counts_them(path, filled):
         connection.execute("UPDATE answers SET at = 5 WHERE seq = 5")
     connection.close()
     lines = io.StringIO()
-    assert export(path, lines) == (19, 1)
+    assert export(path, lines) == Exported(19, 0, 1)
     assert len(lines.getvalue().splitlines()) == 19
 
 
