@@ -173,6 +173,14 @@ def to_line(record: Record) -> str:
 _EARLIER = {"reading": None, "part": 0, "parts": 1}
 """What lines did not say before there were readings."""
 
+_TYPES: dict[str, tuple[type, ...]] = {
+    "host": (str, type(None)),
+    "reading": (str, type(None)),
+    "at": (int,),
+    "part": (int,),
+    "parts": (int,),
+}
+
 
 def from_line(line: str) -> Record:
     """Raises ValueError, KeyError or TypeError for a line that `to_line` did not write."""
@@ -186,8 +194,9 @@ def from_line(line: str) -> Record:
     again = json.dumps(json.loads(to_line(record)), sort_keys=True)
     if again != json.dumps(told, sort_keys=True) or raw is scores is None:
         raise ValueError("not a line of to_line")
-    if not {type(told[name]) for name in ("at", *_EARLIER, "host")} <= {int, str, type(None)}:
-        raise TypeError("not a line of to_line")
+    for name, types in _TYPES.items():
+        if type(told[name]) not in types:
+            raise TypeError(f"not a line of to_line: {name}")
     hash(record.question)
     return record
 

@@ -123,7 +123,8 @@ def put(connection: Connection, records: Sequence[Record], labels: Labels) -> Fo
     fresh = {record.question: record for record in reversed(scored)}
     found = find(connection, {q: record.reading for q, record in fresh.items()}, labels)
     for body in found.stale:
-        move(connection, body, None, body.origin.reading)
+        if body.origin.body is not None:
+            move(connection, body, None, None)
     answered = [record for q, record in reversed(fresh.items()) if q not in found.scores]
     failed = [record for record in records if isinstance(record.outcome, Failure)]
     _write(connection, answers, answered)

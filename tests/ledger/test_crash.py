@@ -22,8 +22,9 @@ print("ready", flush=True)
 sys.stdin.readline()
 for n in range(start, start + count, batch):
     asked = [Question("i", str(k), "f", (1, 2), "png", 1, "b") for k in range(n, n + batch)]
-    ledger.intend(asked, "h")
-    told = ledger.store([(q, Scores({name: float(q.change)}, raw=b"x" * 500)) for q in asked], "h")
+    ledger.exchange([], intended=asked, host="h")
+    pairs = [(q, Scores({name: float(q.change)}, raw=b"x" * 500)) for q in asked]
+    told, _ = ledger.exchange(pairs, host="h")
     print(n, *{label for scores in told for label in scores}, flush=True)
 if "close" in sys.argv:
     ledger.close()
@@ -105,6 +106,51 @@ def test_two_processes_that_both_make_the_ledger(path):
         assert told[0] == told[1]
         for file in path.parent.iterdir():
             file.unlink()
+
+
+SENDER = """
+import sys
+from probe.ledger import Ledger, Question
+asked = [Question("i", str(n), "f", (1, 2), "png", 1, "b") for n in range(3)]
+Ledger(sys.argv[1]).exchange([], intended=asked, host="h")
+print("sent", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_what_another_process_has_in_flight_is_unknown_only_when_it_is_dead(path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", SENDER, path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "sent\n"
+    asked = [question(n) for n in range(3)]
+    with Ledger(path) as ledger:
+        if os.path.exists("/proc/self/stat"):
+            assert ledger.outstanding(asked) == stats(path).outstanding == 0
+            assert ledger.exchange([], intended=asked[:1], host="h")[1] == 0
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert stats(path).outstanding == 3, "a process that nobody has waited for yet is dead, too"
+        finish(process)
+        assert ledger.exchange([], intended=asked[1:], host="h")[1] == 2
+        assert ledger.outstanding(asked) == stats(path).outstanding == 3, "of an earlier run"
+
+
+def test_a_number_that_another_process_has_by_now_is_not_the_one_that_sent():
+    from probe.ledger.process import elsewhere, mark
+
+    parent = mark(os.getppid())
+    if parent is None or not elsewhere(parent):
+        pytest.skip("no /proc, or nobody above")
+    number, start, boot = parent.split()
+    assert not elsewhere(f"{number} {int(start) - 1} {boot}")
+    assert not elsewhere(f"{number} {start} {boot[::-1]}"), "before the machine was started anew"
+    assert not elsewhere(mark()), "this process's own earlier runs"
+    for foreign in (None, "", "x", "-1", "0", "\u0663", "9" * 30, f"{number}"):
+        assert not elsewhere(foreign)
 
 
 def test_a_process_that_ends_without_closing_leaves_no_log(path):
