@@ -1,7 +1,10 @@
 """The one place that speaks HTTP: one request, bounded in time and size, errors named once.
 
-Redirects are never followed (they would carry the picture to another host), `.netrc` is never
-read, nothing is retried here.
+Redirects are never followed (they would carry picture and key to another host), `.netrc` is never
+read, cookies are neither kept nor sent back, and nothing is sent twice, except where a server
+closed a kept connection before it took a byte of the request. Proxies are those of the
+environment. Certificates are trusted by `ca_file`, else by the file or folder that
+REQUESTS_CA_BUNDLE or SSL_CERT_FILE names, else by those that come with certifi.
 """
 
 from __future__ import annotations
@@ -15,32 +18,58 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, NoReturn
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 import requests
-from requests import exceptions
-from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
-from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
+from requests.exceptions import RequestException
+from requests.structures import CaseInsensitiveDict
+from requests.utils import get_environ_proxies, select_proxy
+from urllib3.exceptions import HTTPError
 
-from probe.errors import BackendError, ContractError, Unreachable, UsageError
+from probe.api.addresses import address, check_host, checked_url, is_loopback
+from probe.api.problems import Lost, problem
+from probe.api.secrets import masked, masked_bytes, remember
+from probe.api.wire import CONNECT_SECONDS, Adapter, Exchange, TooLarge, exchanging
+from probe.errors import ProbeError, UsageError
 from probe.text import printable
 
+__all__ = [
+    "MAX_BYTES",
+    "Lost",
+    "Reply",
+    "TooLarge",
+    "address",
+    "checked_url",
+    "fetch",
+    "is_loopback",
+    "proxies",
+    "retry_after",
+]
+
 MAX_BYTES = 8 * 2**20
-CONNECT_SECONDS = 10.0
 LONGEST_WAIT = 7 * 24 * 3600.0
+LONGEST_HEADER = 500
+HEADERS = {"User-Agent": "probe", "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
+
+_KEPT = re.compile(
+    r"content-(type|length|encoding)|inference-header-content-length|date|location"
+    r"|.*(retry|rate-?limit|throttl|wait|back-?off|quota|remaining|reset|request-?id).*",
+    re.IGNORECASE,
+)
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 _thread = threading.local()
 
 
-class Lost(BackendError):
-    """The request was sent and no whole answer came; the service may have charged for it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole answer. `bounded`: its end was stated, so that a cut would have been noticed."""
+    """A whole answer, without secrets.
+
+    headers: those about the content, waiting, quotas and the request's id, and where a redirect
+    leads, without its query; the others (cookies among them) are dropped.
+    bounded: its end was stated, so that a cut would have been noticed.
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -59,73 +88,57 @@ class Reply:
 
 
 def fetch(
-    method: str, url: str, *, json: Any = None, timeout: float, max_bytes: int = MAX_BYTES
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    timeout: float,
+    max_bytes: int = MAX_BYTES,
+    secrets: frozenset[str] = frozenset(),
+    ca_file: str | None = None,
+    deadline: float | None = None,
+    trusted: bool = False,
+    allow_http: bool = False,
 ) -> Reply:
     """One request to `url`; the reply's body is at most `max_bytes`, counted after decompression.
 
-    timeout: seconds until the first byte, and as many again for the whole of the body.
+    timeout: seconds for the whole of it, from the connection to the last byte; a connection must
+    stand within 10 s. deadline: on the monotonic clock, ends it earlier. secrets: keys that the
+    request holds; they are replaced by ``***`` in the reply and in what libraries log. trusted:
+    the user typed this address, so that it may be one of a private network. allow_http: send
+    secrets unencrypted to another machine. The lookup of a name takes what the system takes.
 
-    Raises Unreachable when no connection was made, Lost when no whole answer came to what may
-    have been sent, ContractError for a body too large, BackendError where TLS fails.
+    Raises UsageError for an address or a header that is not sent, before anything is; Unreachable
+    when no connection was made, Rejected when it would not be a safe one, Lost when no whole
+    answer came to what may have been sent, TooLarge (a ContractError) for headers or a body
+    without an end, ContractError for what is no HTTP. No message shows a query, a header or a key.
     """
-    host = address(url)
+    seconds = min(timeout, deadline - time.monotonic()) if deadline is not None else timeout
+    headers = {**HEADERS, **(headers or {})}
     try:
-        response = _session().request(
-            method,
-            url,
-            json=json,
-            timeout=(min(timeout, CONNECT_SECONDS), timeout),
-            stream=True,
-            allow_redirects=False,
-            proxies=_proxies(url),
+        _check(url, headers, bool(secrets), trusted, allow_http)
+        secrets |= _credentials(headers)
+        remember(secrets)
+        verify = _certificates(ca_file)
+        return _sent(
+            _prepared(method, url, headers, body), verify, seconds, trusted, max_bytes, secrets
         )
-    except (exceptions.RequestException, HTTPError, OSError) as error:
-        _raise(error, host, timeout)
-    with response:
-        try:
-            body = _read(response, host, time.monotonic() + timeout, max_bytes)
-        except (exceptions.RequestException, HTTPError, OSError) as error:
-            raise Lost(f"{host} broke off in the middle of its answer") from error
-        headers = response.headers
-        bounded = "Content-Length" in headers or "Transfer-Encoding" in headers
-        return Reply(response.status_code, headers, body, bounded)
+    except ProbeError as error:
+        failure = error.with_traceback(None)
+        failure.__context__ = None
+    del url, headers, body, secrets  # tools that show a traceback show its variables too
+    raise failure
 
 
-def checked_url(url: str) -> str:
-    """`url` without its last slash; UsageError for what is no plain http(s) address.
-
-    Keys do not belong into a URL, where every log and error message shows them; a URL that may
-    hold one is refused without repeating it.
-    """
-    try:
-        parts = urlsplit(url.strip())
-        port_is_sane = parts.port != 0
-    except ValueError:
-        parts, port_is_sane = SplitResult("", "", "", "", ""), False
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise UsageError(
-            "the URL of a service must not hold a user, a query or a fragment: they end up in "
-            "logs; give keys by environment variables"
-        )
-    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_sane:
-        raise UsageError(
-            f"{printable(url, 100)!r} is not the URL of a service; "
-            "expected something like http://127.0.0.1:8000"
-        )
-    return parts.geturl().rstrip("/")
-
-
-def address(url: str) -> str:
-    """host:port of a URL."""
-    parts = urlsplit(url)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
-
-
-def is_loopback(url: str) -> bool:
-    """Whether the URL names this machine."""
-    host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
+def proxies(url: str) -> dict[str, str]:
+    """The proxy of the environment that a request to `url` goes through, by the URL's scheme,
+    without user and password; empty where there is none, as for this machine itself."""
+    chosen = select_proxy(url, _proxies(url))
+    if not chosen:
+        return {}
+    parts = urlsplit(chosen if "://" in chosen else f"http://{chosen}")
+    return {urlsplit(url).scheme: f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"}
 
 
 def retry_after(value: str | None, date: str | None = None) -> float | None:
@@ -146,58 +159,126 @@ def retry_after(value: str | None, date: str | None = None) -> float | None:
     return seconds if math.isfinite(seconds) and 0 < seconds <= LONGEST_WAIT else None
 
 
-def _session() -> requests.Session:
-    """This thread's session; a forked process makes its own."""
+def _sent(
+    prepared: requests.PreparedRequest,
+    verify: str | bool,
+    seconds: float,
+    trusted: bool,
+    max_bytes: int,
+    secrets: frozenset[str],
+) -> Reply:
+    deadline = time.monotonic() + seconds
+    for attempt in range(2):
+        exchange = Exchange(deadline, trusted)
+        try:
+            with exchanging(exchange):
+                return _exchange(prepared, exchange, verify, max_bytes, secrets)
+        except (ProbeError, RequestException, HTTPError, OSError) as error:
+            if not exchange.unread or attempt:
+                found = problem(error, exchange, address(prepared.url or ""), seconds)
+                raise found from found.__cause__
+    raise AssertionError
+
+
+def _exchange(
+    prepared: requests.PreparedRequest,
+    exchange: Exchange,
+    verify: str | bool,
+    max_bytes: int,
+    secrets: frozenset[str],
+) -> Reply:
+    left = exchange.left()
+    with _adapter(verify).send(
+        prepared,
+        stream=True,
+        timeout=(min(left, CONNECT_SECONDS), left),
+        verify=verify,
+        proxies=_proxies(prepared.url or ""),
+    ) as response:
+        raw = response.raw
+        framed = response.headers.get("Transfer-Encoding", "").lower() == "chunked"
+        bounded = framed or raw.length_remaining is not None
+        body = bytearray()
+        while part := raw.read1(65536, decode_content=True):
+            body += part
+            if len(body) > max_bytes:
+                raise TooLarge(f"an answer of more than {max_bytes} bytes")
+            exchange.left()
+        kept = {
+            name: masked(value.partition("?")[0] if name.lower() == "location" else value, secrets)
+            for name, value in response.headers.items()
+            if _KEPT.fullmatch(name) and len(value) <= LONGEST_HEADER
+        }
+        return Reply(
+            response.status_code,
+            CaseInsensitiveDict(kept),
+            masked_bytes(bytes(body), secrets),
+            bounded,
+        )
+
+
+def _check(
+    url: str, headers: Mapping[str, str], secret: bool, trusted: bool, allow_http: bool
+) -> None:
+    """UsageError for what is not to be sent; nothing has been yet."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
+        place = address(url)
+    except ValueError:
+        usable = None
+    if not usable:
+        raise UsageError("the URL of a request must be http:// or https://, without a user")
+    check_host(parts.hostname or "", trusted)
+    if secret and parts.scheme == "http" and not is_loopback(url) and not allow_http:
+        raise UsageError(
+            f"a key would travel unencrypted to {place}: use https://, or --allow-http if the "
+            "network in between is yours"
+        )
+    for name, value in headers.items():
+        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise UsageError(
+                f"the header {printable(name, 40)!r} for {place} holds a line break or a letter "
+                "that HTTP does not carry: look at the variable that it is made of"
+            )
+
+
+def _prepared(
+    method: str, url: str, headers: Mapping[str, str], body: bytes | None
+) -> requests.PreparedRequest:
+    try:
+        return requests.Request(method, url, headers=headers, data=body).prepare()
+    except RequestException:
+        raise UsageError(f"the URL for {address(url)} cannot be used: look at its host") from None
+
+
+def _credentials(headers: Mapping[str, str]) -> frozenset[str]:
+    """What Authorization headers hold, as it is sent: a token, or user and password together."""
+    return frozenset(
+        value.rpartition(" ")[2]
+        for name, value in headers.items()
+        if name.lower() in ("authorization", "proxy-authorization")
+    )
+
+
+def _certificates(ca_file: str | None) -> str | bool:
+    names = (os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"))
+    chosen = ca_file or next(filter(None, names), None)
+    if chosen and not os.path.exists(chosen):
+        raise UsageError(f"no certificates at {printable(chosen)!r}: there is no such file")
+    return chosen or True
+
+
+def _adapter(verify: str | bool) -> Adapter:
+    """This thread's connections, those of each set of certificates apart; a forked process
+    makes its own."""
     if getattr(_thread, "pid", None) != os.getpid():
-        session = requests.Session()
-        session.trust_env = False
-        session.headers["User-Agent"] = "probe"
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, HTTPAdapter(max_retries=0))
-        _thread.session, _thread.pid = session, os.getpid()
-    current: requests.Session = _thread.session
-    return current
+        _thread.adapters, _thread.pid = {}, os.getpid()
+    adapters: dict[str | bool, Adapter] = _thread.adapters
+    if verify not in adapters:
+        adapters[verify] = Adapter()
+    return adapters[verify]
 
 
 def _proxies(url: str) -> dict[str, str]:
     return {} if is_loopback(url) else get_environ_proxies(url)
-
-
-def _read(response: requests.Response, host: str, deadline: float, max_bytes: int) -> bytes:
-    """The body by single reads: neither a drip nor a bomb goes on for long."""
-    body = bytearray()
-    while part := response.raw.read1(65536, decode_content=True):
-        body += part
-        if len(body) > max_bytes:
-            raise ContractError(f"{host} sent an answer of more than {max_bytes} bytes")
-        if time.monotonic() > deadline:
-            raise Lost(f"{host} did not finish its answer in time")
-    return bytes(body)
-
-
-def _raise(error: Exception, host: str, timeout: float) -> NoReturn:
-    """Every foreign error before the first byte of an answer, as one of ours."""
-    reason = getattr(error.args[0] if error.args else None, "reason", error)
-    if isinstance(error, exceptions.SSLError) or isinstance(reason, SSLError):
-        raise BackendError(
-            f"no safe connection to {host}: {printable(str(reason), 150)}; "
-            "is it https, with a valid certificate?"
-        ) from error
-    if isinstance(error, exceptions.ConnectTimeout):
-        raise Unreachable(f"no connection to {host} within {timeout:g} s") from error
-    if isinstance(error, exceptions.ProxyError):
-        raise Unreachable(f"no connection to {host}: the proxy of the environment fails") from error
-    if isinstance(reason, NewConnectionError):
-        raise Unreachable(f"no connection to {host}: {_cause(reason)}") from error
-    if isinstance(error, exceptions.Timeout):
-        raise Lost(f"{host} did not answer within {timeout:g} s") from error
-    if isinstance(error, exceptions.ConnectionError | HTTPError | OSError):
-        raise Lost(f"{host} closed the connection without an answer") from error
-    raise BackendError(f"the request to {host} failed: {type(error).__name__}") from error
-
-
-def _cause(error: NewConnectionError) -> str:
-    """What the operating system said, without urllib3's wrapping."""
-    inner = error.__cause__ or error.__context__
-    said = inner.strerror if isinstance(inner, OSError) and inner.strerror else str(error)
-    return printable(said.rsplit(": ", 1)[-1], 100).lower()

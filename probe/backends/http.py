@@ -8,10 +8,12 @@ GET {url} describes the model, POST {url}/score scores pictures::
                     {"id": "1", "error": {"kind": "refused", "message": "..."}}]}
 
 Results are matched by id, never by position. Scores are finite numbers of any range.
+401 and 403, 402, 429 and 503 mean what HTTP says; Retry-After is honoured.
 """
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from collections.abc import Sequence
 from threading import Lock
@@ -19,7 +21,15 @@ from urllib.parse import urljoin
 
 from probe.api.http import Lost, Reply, address, checked_url, fetch
 from probe.backends.contract import Answer, Description, read_answer, read_description
-from probe.errors import BackendError, ContractError, Rejected, Unreachable
+from probe.errors import (
+    AuthError,
+    BackendError,
+    ContractError,
+    QuotaExhausted,
+    Rejected,
+    Unreachable,
+    UsageError,
+)
 from probe.limits import Limits
 from probe.text import printable
 from probe.types import Codec, Failure, FailureKind, Scores, Variant
@@ -29,16 +39,24 @@ class Http:
     """The server at `url`.
 
     description: what its GET answers, as JSON text, for use without a connection; by default it
-    is asked for at the first use. timeout: seconds until an answer begins, and as many until it
-    ends.
+    is asked for at the first use. timeout: seconds for a request and its whole answer. ca_file:
+    the certificates to trust, by default the usual ones.
 
     Raises UsageError for a URL that cannot be one; at first use Unreachable when nobody listens
     there, ContractError when it is something else.
     """
 
-    def __init__(self, url: str, description: str | None = None, *, timeout: float = 60.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        description: str | None = None,
+        *,
+        timeout: float = 60.0,
+        ca_file: str | None = None,
+    ) -> None:
         self.url = checked_url(url)
         self._timeout = timeout
+        self._ca_file = ca_file
         self._text = description
         self._description: Description | None = None
         self._lock = Lock()
@@ -69,7 +87,7 @@ class Http:
         try:
             reply = self._ask("POST", f"{self.url}/score", {"images": images})
         except Lost as error:
-            return [Failure("lost", str(error), billed=True)] * len(variants)
+            return [error.failure] * len(variants)
         if reply.status in (429, 502, 503, 504) or (reply.status >= 500 and len(variants) == 1):
             kind: FailureKind = "throttled" if reply.status == 429 else "unavailable"
             said = f"{address(self.url)} answered {reply.status}: {reply.excerpt}"
@@ -104,9 +122,18 @@ class Http:
                     raise ContractError(f"{self.url} speaks no probe contract: {error}") from error
             return self._description
 
-    def _ask(self, method: str, url: str, json: object = None) -> Reply:
+    def _ask(self, method: str, url: str, document: object = None) -> Reply:
+        body = None if document is None else json.dumps(document).encode()
         try:
-            return fetch(method, url, json=json, timeout=self._timeout)
+            return fetch(
+                method,
+                url,
+                headers={} if body is None else {"Content-Type": "application/json"},
+                body=body,
+                timeout=self._timeout,
+                ca_file=self._ca_file,
+                trusted=True,
+            )
         except Unreachable as error:
             raise Unreachable(f"{error}; is `probe serve` running there?") from error
 
@@ -122,8 +149,12 @@ class Http:
             )
         if status in (404, 405):
             raise Rejected(f"no probe contract at {self.url} (status {status}); is the path right?")
-        kind = Rejected if status in (401, 402, 403) else BackendError
-        raise kind(f"{self.url} answered {status}: {reply.excerpt}")
+        said = f"{self.url} answered {status}: {reply.excerpt}"
+        if status == 202:
+            raise UsageError(f"{said}; answers that are to be fetched later are not supported")
+        if status == 402:
+            raise QuotaExhausted(said)
+        raise AuthError(said) if status in (401, 403) else BackendError(said)
 
     def _check_identity(self, answer: Answer, described: Description) -> None:
         if answer.identity != described.identity:

@@ -1,0 +1,66 @@
+"""Keys are shown nowhere: what is to be printed, logged or kept has them replaced by ``***``."""
+
+from __future__ import annotations
+
+import html
+import json
+import logging
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from urllib.parse import quote, quote_plus
+
+MASK = "***"
+SHORTEST = 6
+"""A shorter secret hides among ordinary words and numbers; replacing it would spoil answers."""
+
+_QUERY = re.compile(r"\?[^\s\"'<>)]+")
+_known: set[str] = set()
+
+
+def remember(secrets: Iterable[str]) -> None:
+    """From now on `redacted`, and with it every log record of the HTTP libraries, hides these."""
+    _known.update(secrets)
+
+
+def redacted(text: str) -> str:
+    """The text without any secret that this process has used, and without queries of URLs."""
+    return _QUERY.sub(f"?{MASK}", masked(text, frozenset(_known)))
+
+
+def masked(text: str, secrets: frozenset[str]) -> str:
+    """The text with each secret, as it is or as JSON, URLs and HTML spell it, replaced."""
+    for form in _forms(secrets):
+        text = text.replace(form, MASK)
+    return text
+
+
+def masked_bytes(body: bytes, secrets: frozenset[str]) -> bytes:
+    """As `masked`, for text in UTF-8 or anything else."""
+    for form in _forms(secrets):
+        body = body.replace(form.encode("utf-8", "surrogateescape"), MASK.encode())
+    return body
+
+
+@lru_cache(maxsize=64)
+def _forms(secrets: frozenset[str]) -> tuple[str, ...]:
+    """Every spelling, the longest first, so that none is left as a part of another."""
+    found = set()
+    for secret in secrets:
+        if len(secret) >= SHORTEST:
+            found.add(secret)
+            found.update(json.dumps(secret, ensure_ascii=plain)[1:-1] for plain in (True, False))
+            found.add(json.dumps(secret)[1:-1].replace("/", "\\/"))
+            shown = secret.encode("utf-8", "surrogateescape")
+            found.update((quote(shown, safe=""), quote(shown), quote_plus(shown)))
+            found.add(html.escape(secret))
+    return tuple(sorted(found, key=len, reverse=True))
+
+
+class Redaction(logging.Filter):
+    """Log records lose their secrets and queries, and the traceback that may show headers."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redacted(record.getMessage()), ()
+        record.exc_info = record.exc_text = record.stack_info = None
+        return True
