@@ -6,13 +6,13 @@ Every size, count and length is bounded, every type is checked, and an error nam
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from probe.backends.function import is_score
 from probe.errors import ContractError
-from probe.limits import Limits, Price
+from probe.limits import Limits, Price, Rate
 from probe.text import printable
 from probe.types import WHOLE, Failure, Region, Scores
 
@@ -34,12 +34,17 @@ class Description:
 @dataclass(frozen=True, slots=True)
 class Answer:
     identity: str
-    results: Mapping[str, Scores | Failure]
+    outcomes: Sequence[Scores | Failure]
 
 
 def read_description(text: str, host: str) -> Description:
-    """What a server says of itself. `identity` and `labels` must be there, the rest may be left
-    out: one picture a request, one request at a time, the whole picture seen, not repeatable."""
+    """What a server says of itself, by the names of `Limits`.
+
+    `identity` and `labels` must be there, the rest may be left out: one picture a request, one
+    request at a time, the whole picture seen, no bounds, not repeatable. `max_bytes` is of one
+    encoded picture, `max_request_bytes` of a request with its base64; `rate` is a list of
+    `{"requests": n, "seconds": s}`.
+    """
     fields = _contract(text)
     formats = _field(fields, "formats", _formats, ("jpeg", "png"))
     labels = _field(fields, "labels", _labels)
@@ -55,6 +60,14 @@ def read_description(text: str, host: str) -> Description:
             formats=formats,
             min_side=min_side,
             max_side=_field(fields, "max_side", _optional(_whole(min_side, 1_000_000)), None),
+            max_pixels=_field(fields, "max_pixels", _optional(_whole(1, 10**9)), None),
+            max_bytes=_field(fields, "max_bytes", _optional(_whole(1000, 10**9)), None),
+            max_request_bytes=_field(
+                fields, "max_request_bytes", _optional(_whole(1000, 10**9)), None
+            ),
+            inflation=4 / 3,
+            rate=_field(fields, "rate", _rates, ()),
+            threshold=_field(fields, "threshold", _optional(_score), None),
             host=host,
             price=_field(fields, "price", _optional(_price), None),
             labels=labels,
@@ -65,21 +78,32 @@ def read_description(text: str, host: str) -> Description:
     )
 
 
-def read_answer(body: bytes, described: Description) -> Answer:
-    """The results by id. What is wrong with one of them is a failure of that one alone."""
+def read_answer(body: bytes, described: Description, parts: int) -> Answer:
+    """The outcomes of the `parts` pictures of a request, whose ids are "0", "1" and so on.
+
+    What is wrong with one of them is a failure of that one alone, and keeps the body.
+    """
     fields = _contract(body)
     items = fields.get("results")
     if not isinstance(items, list):
         raise ContractError("$.results: expected a list")
-    results: dict[str, Scores | Failure] = {}
+    numbers = {str(number): number for number in range(parts)}
+    found: dict[int, Scores | Failure] = {}
     for item in items:
-        if not isinstance(item, dict) or not isinstance(item.get("id"), str):
-            continue
-        name, outcome = item["id"], _outcome(item, described.limits.labels, body)
-        if name in results and not _same(results[name], outcome):
-            outcome = Failure("invalid", "two different results with the id of this picture")
-        results[name] = outcome
-    return Answer(_field(fields, "identity", _identity), results)
+        name = item.get("id") if isinstance(item, dict) else None
+        number = numbers.get(name) if isinstance(name, str) else None
+        if number is not None:
+            outcome = _outcome(item, described.limits.labels, body, (number, parts))
+            if number in found and not _same(found[number], outcome):
+                outcome = _unread(
+                    "two different results with the id of this picture", body, (number, parts)
+                )
+            found[number] = outcome
+    missing = "no result with the id of this picture in the answer"
+    outcomes = [
+        found.get(number, _unread(missing, body, (number, parts))) for number in range(parts)
+    ]
+    return Answer(_field(fields, "identity", _identity), outcomes)
 
 
 def load_json(text: str | bytes) -> Any:
@@ -110,7 +134,9 @@ def _contract(text: str | bytes) -> dict[str, Any]:
     return fields
 
 
-def _outcome(item: dict[str, Any], labels: tuple[str, ...], body: bytes) -> Scores | Failure:
+def _outcome(
+    item: dict[str, Any], labels: tuple[str, ...], body: bytes, part: tuple[int, int]
+) -> Scores | Failure:
     error = item.get("error")
     if isinstance(error, dict):
         kind = error.get("kind")
@@ -118,15 +144,19 @@ def _outcome(item: dict[str, Any], labels: tuple[str, ...], body: bytes) -> Scor
         return Failure(kind if kind in KINDS else "invalid", said or "the server gave no reason")
     scores = item.get("scores")
     if not isinstance(scores, dict) or len(scores) > MAX_LABELS:
-        return Failure("invalid", "a result without usable scores")
+        return _unread("a result without usable scores", body, part)
     for label in labels:
         if label not in scores:
-            return Failure("invalid", f"no score for {label!r} in the answer")
+            return _unread(f"no score for {label!r} in the answer", body, part)
     for label, value in scores.items():
         if len(label) > MAX_NAME or not is_score(value):
             shown = printable(repr(value), 40)
-            return Failure("invalid", f"the score of {printable(label, 40)!r} is {shown}")
-    return Scores(scores, raw=body)
+            return _unread(f"the score of {printable(label, 40)!r} is {shown}", body, part)
+    return Scores(scores, body, part)
+
+
+def _unread(message: str, body: bytes, part: tuple[int, int]) -> Failure:
+    return Failure("invalid", message, raw=body, part=part)
 
 
 def _same(one: Scores | Failure, other: Scores | Failure) -> bool:
@@ -202,6 +232,25 @@ def _region(value: Any) -> Region:
         if 0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1:
             return (float(x0), float(y0), float(x1), float(y1))
     raise ValueError("four fractions x0, y0, x1, y1")
+
+
+def _score(value: Any) -> float:
+    if not is_score(value):
+        raise ValueError("a finite number")
+    return float(value)
+
+
+def _rates(value: Any) -> tuple[Rate, ...]:
+    if not isinstance(value, list) or len(value) > 8 or not all(map(_is_rate, value)):
+        raise ValueError("a list of objects with requests, and seconds up to a day")
+    return tuple(Rate(window["requests"], float(window["seconds"])) for window in value)
+
+
+def _is_rate(window: Any) -> bool:
+    if not isinstance(window, dict) or not is_score(window.get("seconds")):
+        return False
+    requests, seconds = window.get("requests"), window["seconds"]
+    return type(requests) is int and requests > 0 and 0 < seconds <= 86_400
 
 
 def _price(value: Any) -> Price:

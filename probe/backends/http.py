@@ -78,7 +78,7 @@ class Http:
         self._described()
         return self._text or ""
 
-    def score(self, variants: Sequence[Variant], codec: Codec) -> list[Scores | Failure]:
+    def score(self, variants: Sequence[Variant], codec: Codec) -> Sequence[Scores | Failure]:
         described = self._described()
         images = [
             {"id": str(i), "data": b64encode(variant.encode(codec)).decode("ascii")}
@@ -94,15 +94,14 @@ class Http:
             return [Failure(kind, said, wait=reply.wait)] * len(variants)
         self._check_status(reply)
         try:
-            answer = read_answer(reply.body, described)
+            answer = read_answer(reply.body, described, len(variants))
         except ContractError as error:
             if not reply.bounded:
                 said = f"{address(self.url)} broke off in the middle of its answer"
                 return [Failure("lost", said, billed=True)] * len(variants)
             raise ContractError(f"{self.url}: {error}") from error
         self._check_identity(answer, described)
-        missing = Failure("invalid", "no result with the id of this picture in the answer")
-        outcomes = [answer.results.get(image["id"], missing) for image in images]
+        outcomes = answer.outcomes
         invalid = [one for one in outcomes if isinstance(one, Failure) and one.kind == "invalid"]
         if len(invalid) == len(outcomes) > 1:
             raise ContractError(f"{self.url} gave no usable score at all: {invalid[0].message}")

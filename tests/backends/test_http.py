@@ -13,8 +13,16 @@ from PIL import Image
 
 from probe.backends import resolve
 from probe.backends.http import Http
-from probe.errors import BackendError, ContractError, Rejected, Unreachable, UsageError
-from probe.limits import Price
+from probe.errors import (
+    AuthError,
+    BackendError,
+    ContractError,
+    QuotaExhausted,
+    Rejected,
+    Unreachable,
+    UsageError,
+)
+from probe.limits import Price, Rate
 from probe.mock import serve
 from probe.testing.planted import Planted, planted_picture
 from probe.types import Codec, Failure, Scores
@@ -30,6 +38,11 @@ DESCRIPTION = {
     "formats": ["png", "jpeg"],
     "min_side": 16,
     "max_side": 2000,
+    "max_pixels": 10**6,
+    "max_bytes": 5000,
+    "max_request_bytes": 90_000,
+    "rate": [{"requests": 15, "seconds": 1}, {"requests": 1000, "seconds": 3600}],
+    "threshold": 0.85,
     "seen": [0.1, 0.1, 0.9, 0.9],
     "deterministic": True,
     "price": {"per_call": 0.01, "currency": "USD", "as_of": "2026-10"},
@@ -104,6 +117,10 @@ def test_a_description_at_hand_needs_no_connection():
     assert (limits.min_side, limits.max_side, limits.seen) == (16, 2000, (0.1, 0.1, 0.9, 0.9))
     assert (limits.question, limits.deterministic) == ("nsfw", True)
     assert limits.price == Price(0.01, "USD", "2026-10")
+    assert (limits.max_pixels, limits.max_bytes, limits.max_request_bytes) == (10**6, 5000, 90000)
+    assert limits.rate == (Rate(15, 1.0), Rate(1000, 3600.0))
+    assert limits.threshold == 0.85
+    assert limits.inflation == pytest.approx(4 / 3)
 
 
 def test_what_a_description_leaves_out_has_cautious_defaults():
@@ -141,6 +158,18 @@ def test_the_body_is_kept_with_every_answer_and_stored_once(ask):
 
 def test_a_missing_result_is_a_failure_of_that_picture_alone(ask):
     assert kinds(ask(answer(ok("1")))) == ["invalid", 0.5]
+
+
+def test_what_could_not_be_read_keeps_the_body_that_was_paid_for(ask):
+    document = answer(ok("1"), {"id": "0", "scores": {"sfw": 1}}, {"id": "2", "error": {}})
+    unread, read, refused, missing = ask(document, n=4)
+    body = json.dumps(document).encode()
+    assert [(o.raw, o.part) for o in (unread, read, missing)] == [
+        (body, (0, 4)),
+        (body, (1, 4)),
+        (body, (3, 4)),
+    ]
+    assert refused.raw is None
 
 
 def test_unknown_ids_and_items_without_one_are_ignored(ask):
@@ -366,6 +395,20 @@ def test_a_wrong_path_is_told_apart(ask, reply, status):
         ask(reply(status=status))
 
 
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        ("401 No", AuthError),
+        ("403 No", AuthError),
+        ("402 Pay", QuotaExhausted),
+        ("202 Later", UsageError),
+    ],
+)
+def test_a_status_that_ends_a_run_says_which_end_it_is(ask, reply, status, kind):
+    with pytest.raises(kind, match=f"answered {status[:3]}: no luck"):
+        ask(reply(b"no luck", status=status))
+
+
 @pytest.mark.parametrize("status", ["400 Bad", "401 No", "403 No", "413 Big", "500 Oops", "204 N"])
 def test_other_statuses_are_errors_with_the_start_of_the_body_made_safe(ask, reply, status):
     body = b"" if status.startswith("204") else b"a\x1b]52;c;x\x07 <b>\n" + b"y" * 100_000
@@ -507,6 +550,16 @@ def test_the_proxy_of_the_environment_is_used_but_not_for_loopback(wild, reply, 
         ("formats", "png"),
         ("min_side", 0),
         ("max_side", 15),
+        ("max_pixels", 0),
+        ("max_bytes", 999),
+        ("max_request_bytes", "5 MB"),
+        ("threshold", "high"),
+        ("rate", {"requests": 1, "seconds": 1}),
+        ("rate", [{"requests": 0, "seconds": 1}]),
+        ("rate", [{"requests": 1, "seconds": 0}]),
+        ("rate", [{"requests": 1, "seconds": 86_401}]),
+        ("rate", [{"requests": 1.5, "seconds": 1}]),
+        ("rate", [[1, 1]]),
         ("seen", [0, 0, 1]),
         ("seen", [0.5, 0, 0.5, 1]),
         ("seen", [0, 0, 1, float("nan")]),
