@@ -19,8 +19,6 @@ import pytest
 from PIL import Image
 
 from probe import mock
-from probe.api import catalogue, request
-from probe.api.settings import Settings
 from probe.image import encode
 from probe.testing.planted import Planted, planted_picture
 from probe.types import Codec
@@ -131,6 +129,8 @@ def captured():
 @pytest.fixture
 def rendered():
     """rendered(profile, environ, *pictures): what probe itself would send."""
+    from probe.api import catalogue, request
+    from probe.api.settings import Settings
 
     def render(name, environ, *images):
         profile = catalogue.load(name)

@@ -52,7 +52,9 @@ def test_the_answers_are_of_the_service_model(rekognition, url, pictures, operat
     from botocore.validate import validate_parameters
 
     client, raw = rekognition(url), []
-    client.meta.events.register("before-parse", lambda response_dict, **_: raw.append(response_dict))
+    client.meta.events.register(
+        "before-parse", lambda response_dict, **_: raw.append(response_dict)
+    )
     getattr(client, xform_name(operation))(Image={"Bytes": pictures.planted}, MinConfidence=0.0)
     body = json.loads(raw[0]["body"])
     shape = client.meta.service_model.operation_model(operation).output_shape

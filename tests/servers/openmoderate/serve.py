@@ -1,8 +1,8 @@
 """openmoderate's server with open_nsfw in the place of its CLIP, whose weights come from a hub.
 
 The embedding is (log-odds, 0), so that the head's sigmoid gives the network's score back as the
-label `nsfw`. The zero-shot categories see a picture that resembles no prompt.
-Usage: python serve.py PORT
+label `nudity`. The zero-shot categories see a picture that resembles no prompt.
+Usage: python serve.py PORT trim|keep (uniform borders; trimming is its default)
 """
 
 import sys
@@ -29,6 +29,7 @@ class Engine:
 
 
 if __name__ == "__main__":
-    head = LinearHead(["nsfw"], weights=np.array([[1.0, 0.0]]), bias=np.zeros(1))
-    app = create_app(Moderator(engine=Engine(), head=head))
+    head = LinearHead(["nudity"], weights=np.array([[1.0, 0.0]]), bias=np.zeros(1))
+    config = {"trim_borders": sys.argv[2] == "trim"}
+    app = create_app(Moderator(config, engine=Engine(), head=head))
     uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
