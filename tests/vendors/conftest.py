@@ -90,7 +90,7 @@ class _Capture(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.chunks() if "Content-Length" not in self.headers else self.whole()
         headers = {name.lower(): value for name, value in self.headers.items()}
         kept = SimpleNamespace(path=self.path, headers=headers, body=body)
         self.server.kept.append(kept)
@@ -100,6 +100,17 @@ class _Capture(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
+
+    def whole(self):
+        return self.rfile.read(int(self.headers["Content-Length"]))
+
+    def chunks(self):
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
 
     def log_message(self, *args):
         pass
