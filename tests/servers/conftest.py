@@ -8,14 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
-import time
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from http.client import HTTPConnection
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +23,10 @@ from probe.backends.examine import examine
 from probe.backends.local import local
 from probe.image import decode, open_image
 from probe.types import Box
+from tests.servers.running import SERVERS
 
 HERE = Path(__file__).parent
 RETINA = HERE.parents[1] / "examples/retina.jpg"
-PATIENCE = 120.0
-"""Seconds that a server may take to start."""
 
 
 def pytest_collection_modifyitems(items):
@@ -42,7 +36,7 @@ def pytest_collection_modifyitems(items):
 
 
 def folder_of(name):
-    folder = Path(os.environ.get("PROBE_SERVERS", "/nowhere")) / name
+    folder = Path(os.environ.get("PROBE_SERVERS", "nowhere")).resolve() / name
     if not (folder / "installed").is_file():
         say = f"{name} is not installed: tests/servers/install.sh DIR, then PROBE_SERVERS=DIR"
         if os.environ.get("PROBE_ALL_INSTALLED"):
@@ -51,145 +45,24 @@ def folder_of(name):
     return folder
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+def fixture_of(name, installed, **options):
+    @pytest.fixture(scope="module", name=name)
+    def url(tmp_path_factory):
+        scratch = tmp_path_factory.mktemp(name)
+        with SERVERS[installed](folder_of(installed), scratch, **options) as url:
+            yield url
+
+    return url
 
 
-def status(port, path):
-    """Of a GET; None while nobody listens or answers there."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status
-    except OSError:
-        return None
-    finally:
-        connection.close()
-
-
-@contextmanager
-def process(command, log, *, cwd=None, env=None):
-    """A process group of its own, all of which is gone afterwards."""
-    with log.open("wb") as out:
-        running = subprocess.Popen(
-            [str(word) for word in command],
-            cwd=cwd,
-            env=os.environ | {k: str(v) for k, v in (env or {}).items()},
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        yield running
-    finally:
-        for kind in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(running.pid, kind)
-                running.wait(10)
-            except (ProcessLookupError, subprocess.TimeoutExpired):
-                continue
-
-
-def wait_until(ready, running, log):
-    deadline = time.monotonic() + PATIENCE
-    while not ready():
-        try:
-            running.wait(0.1)
-            say = "ended"
-        except subprocess.TimeoutExpired:
-            if time.monotonic() < deadline:
-                continue
-            say = f"is not ready after {PATIENCE:.0f} s"
-        pytest.fail(f"{running.args[0]} {say}:\n{log.read_text(errors='replace')[-3000:]}")
-
-
-@pytest.fixture(scope="module")
-def start(tmp_path_factory):
-    """start(command, port, path, cwd=, env=): runs it until the module's tests are done.
-
-    Returns the URL http://127.0.0.1:PORT when a GET of `path` there answers 200.
-    """
-    with ExitStack() as stack:
-
-        def launch(command, port, path, **options):
-            log = tmp_path_factory.mktemp("server") / "log"
-            running = stack.enter_context(process(command, log, **options))
-            wait_until(lambda: status(port, path) == 200, running, log)
-            return f"http://127.0.0.1:{port}"
-
-        yield launch
-
-
-@pytest.fixture(scope="module")
-def mlserver(start):
-    folder, port = folder_of("mlserver"), free_port()
-    env = {
-        "MLSERVER_HOST": "127.0.0.1",
-        "MLSERVER_HTTP_PORT": port,
-        "MLSERVER_GRPC_PORT": free_port(),
-        "MLSERVER_METRICS_PORT": free_port(),
-        "MLSERVER_PARALLEL_WORKERS": 0,
-    }
-    command = [folder / "bin/mlserver", "start", HERE / "mlserver"]
-    return start(command, port, "/v2/models/nsfw/ready", env=env)
-
-
-@pytest.fixture(scope="module")
-def litserve(start):
-    folder, port = folder_of("litserve"), free_port()
-    return start([folder / "bin/python", HERE / "litserve/serve.py", port], port, "/health")
-
-
-@pytest.fixture(scope="module")
-def openmoderate(start):
-    """openmoderate(borders): the URL; borders: `trim`, as it does by itself, or `keep`."""
-    folder = folder_of("openmoderate")
-
-    def run(borders):
-        port = free_port()
-        command = [folder / "bin/python", HERE / "openmoderate/serve.py", port, borders]
-        return start(command, port, "/health")
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def triton(start):
-    folder, port = folder_of("triton"), free_port()
-    command = [folder / "bin/python", HERE / "triton/serve.py", port]
-    return start(command, port, "/v2/models/nsfw/ready")
-
-
-@pytest.fixture(scope="module")
-def nsfwpy(start):
-    folder, port = folder_of("nsfwpy"), free_port()
-    command = [folder / "bin/python", "-m", "uvicorn", "nsfwpy.api:app"]
-    command += ["--host", "127.0.0.1", "--port", port]
-    return start(command, port, "/health", env={"NSFWPY_ONNX_MODEL": folder / "model.onnx"})
-
-
-@pytest.fixture(scope="module")
-def nsfwjs(start):
-    folder, port = folder_of("nsfwjs"), free_port()
-    return start(["node", HERE / "nsfwjs/server.js", port], port, "/ready", cwd=folder)
-
-
-@pytest.fixture(scope="module")
-def nudenet(start, tmp_path_factory):
-    """Two processes, one that answers and one that computes, over files in the recipe's folder."""
-    folder, port = folder_of("nudenet"), free_port()
-    recipe = tmp_path_factory.mktemp("recipe")
-    for file in ("predictor.py", "example.py"):
-        (recipe / file).write_bytes((HERE / "nudenet" / file).read_bytes())
-    env = {"HOST": "127.0.0.1", "PORT": port, "WORKERS": 1}
-    env |= {"OPTIMAL_BATCH_SIZE": 4, "ALLOW_PICKLE": "false"}
-    command = [folder / "bin/python", "-m", "fastdeploy", "--recipe", recipe]
-    log = recipe / "loop.log"
-    with process([*command, "--loop"], log, cwd=recipe, env=env) as loop:
-        wait_until(lambda: "warmup done" in log.read_text(errors="replace"), loop, log)
-        yield start([*command, "--rest"], port, "/health", cwd=recipe, env=env)
+mlserver = fixture_of("mlserver", "mlserver")
+litserve = fixture_of("litserve", "litserve")
+openmoderate = fixture_of("openmoderate", "openmoderate")
+keeping_borders = fixture_of("keeping_borders", "openmoderate", borders="keep")
+triton = fixture_of("triton", "triton")
+nsfwpy = fixture_of("nsfwpy", "nsfwpy")
+nsfwjs = fixture_of("nsfwjs", "nsfwjs")
+nudenet = fixture_of("nudenet", "nudenet")
 
 
 @pytest.fixture(scope="session")

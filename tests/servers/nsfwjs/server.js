@@ -1,7 +1,7 @@
 // NSFWJS behind express, with the routes of its README: POST /nsfw, multipart field `image`, JPEG.
-// Usage: node server.js PORT, in the folder of node_modules.
+// Usage: node server.js FOLDER_OF_NODE_MODULES PORT
 const { createRequire } = require("node:module");
-const load = createRequire(process.cwd() + "/");
+const load = createRequire(process.argv[2] + "/");
 const express = load("express");
 const multer = load("multer");
 const jpeg = load("jpeg-js");
@@ -29,4 +29,4 @@ async function main(port) {
   app.listen(port, "127.0.0.1");
 }
 
-main(Number(process.argv[2]));
+main(Number(process.argv[3]));
