@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from probe.types import Codec
@@ -9,37 +11,13 @@ from probe.types import Codec
 FLOAT32 = 1e-5
 """The same weights and pixels, in batches of whatever came in together."""
 
-PROFILE = """
-name = "my-litserve"
-[request]
-method = "POST"
-url = "${LITSERVE_BASE:-http://127.0.0.1:8000}/predict"
-body = "json"
-template = '{"image": "{b64}"}'
-[response]
-results = "[@]"
-labels = "keys(scores)"
-scores = "values(scores)"
-error = "detail"
-[nsfw]
-labels = ["nsfw"]
-[sfw]
-labels = ["sfw"]
-[limits]
-max_batch = 1
-concurrency = 4
-[retry]
-statuses = [500, 503, 504]
-base = 0.01
-"""
+PROFILE = Path(__file__).parent / "litserve/profile.toml"
 
 
 @pytest.fixture
-def profile(litserve, tmp_path, monkeypatch):
+def profile(litserve, monkeypatch):
     monkeypatch.setenv("LITSERVE_BASE", litserve)
-    path = tmp_path / "my-litserve.toml"
-    path.write_text(PROFILE)
-    return path
+    return PROFILE
 
 
 @pytest.mark.parametrize("codec", [Codec("png"), Codec("jpeg", 90)])
