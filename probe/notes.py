@@ -13,11 +13,12 @@ MANY_VARIANTS = 16
 SMALL = 0.01
 
 
-def findings(result: Result, unknown: int = 0, damaged: int = 0) -> list[str]:
+def findings(result: Result, unknown: int = 0, damaged: int = 0, lost: int = 0) -> list[str]:
     """Sentences on what the answers cannot show.
 
     unknown: how many variants an earlier run sent without ever receiving their answer.
-    damaged: how many stored answers do not fit their checksum.
+    damaged: how many stored answers do not fit their checksum. lost: how many variants this run
+    sent again because their answer never came.
     """
     notes = []
     if damaged:
@@ -29,14 +30,18 @@ def findings(result: Result, unknown: int = 0, damaged: int = 0) -> list[str]:
             f"{count(unknown, 'variant')} in flight when another run ended, or still is; "
             "asked again, perhaps billed twice."
         )
-    scores = [
-        answer.outcome[result.label]
+    if lost:
+        notes.append(
+            f"The answer to {count(lost, 'variant')} never came; sent again, perhaps billed twice."
+        )
+    asked = [
+        result.outcome(answer)
         for answer in result.answers
         if not isinstance(answer.perturbation, Identity)
-        and isinstance(answer.outcome, Scores)
-        and result.label in answer.outcome
     ]
+    scores = [outcome[result.label] for outcome in asked if isinstance(outcome, Scores)]
     notes += _spread(scores, result)
+    notes += _drift(result)
     notes += _full_size(result)
     if holes := len(result.failures):
         them = "it" if holes == 1 else "them"
@@ -50,8 +55,11 @@ def _spread(scores: list[float], result: Result) -> list[str]:
     if len(scores) < MANY_VARIANTS:
         return []
     low, high = min(scores), max(scores)
-    if low == high == result.reference[result.label]:
-        return ["Every variant got the same score: the map is flat, or the service ignores pixels."]
+    if low == high:
+        return [
+            "Every variant got the same score: the map is flat, or the service ignores or caches "
+            "what it is sent."
+        ]
     if high - low <= 2 * (result.noise or 0):
         return ["No change above the noise of the service: nothing significant."]
     levels = len(set(scores))
@@ -60,14 +68,25 @@ def _spread(scores: list[float], result: Result) -> list[str]:
     return []
 
 
+def _drift(result: Result) -> list[str]:
+    drift = result.drift()
+    if not drift:
+        return []
+    return [
+        f"The score of the unchanged picture moved by {drift:.2g} during the run: differences "
+        "below that mean nothing, and the standard errors are widened by half of it."
+    ]
+
+
 def _full_size(result: Result) -> list[str]:
     """Compare the picture at full size with what was sent, where the two differ."""
     for answer in result.answers:
         if not (isinstance(answer.perturbation, Identity) and answer.perturbation.full):
             continue
-        if not isinstance(answer.outcome, Scores) or result.label not in answer.outcome:
+        outcome = result.outcome(answer)
+        if not isinstance(outcome, Scores):
             continue
-        full, sent = answer.outcome[result.label], result.reference[result.label]
+        full, sent = outcome[result.label], result.reference[result.label]
         if abs(full - sent) > max(SMALL, 2 * (result.noise or 0)):
             width, height = result.canvas.send
             return [

@@ -6,13 +6,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from math import ceil, floor
+from math import ceil, floor, inf, sqrt
 from typing import Any
 
-from probe.errors import ImageError, UsageError
+from probe.api.sending import ENVELOPE
+from probe.errors import ContractError, ImageError, UsageError
 from probe.image import Picture, encode, scaled_size
 from probe.ledger import Ledger, Question
 from probe.limits import Limits
+from probe.loop import checks, phases
 from probe.methods import Method
 from probe.perturb import RENDER_VERSION, Fill, Renderer, canonical
 from probe.result import check_label
@@ -31,6 +33,8 @@ from probe.types import (
 
 REQUEST_SECONDS = 0.5
 LOCAL_SECONDS = 0.01
+MANY = 1 << 20
+"""More than is asked at once."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +98,11 @@ class Run:
 
     def perturbations(self) -> list[Perturbation]:
         """All that the run asks, the reference first."""
-        middle: list[Perturbation] = []
-        while proposals := self.sampler.ask(self.order.variants - len(middle)):
-            middle += proposals
-        return [Identity(), *self.order.opening, *middle, *self.order.closing]
+        asked: list[Perturbation] = [Identity()]
+        for ask in phases(self.order, self.sampler):
+            while proposals := ask(MANY):
+                asked += proposals
+        return asked
 
     def plan(self, ledger: Ledger) -> Plan:
         perturbations = self.perturbations()
@@ -109,12 +114,11 @@ class Run:
             and (isinstance(p, Identity) or self.renderer.changes(p))
         ]
         calls, price, host = len(missing), self.limits.price, self.limits.host
-        first = min(1, calls)
-        requests = first + -(-(calls - first) // self.limits.batch)
-        rounds = first + -(-(requests - first) // self.limits.concurrency)
         size = 0
         if self.codec.format != "pixels" and missing:
             size = len(encode(self.renderer.base, self.codec))
+        first = min(1, calls)
+        requests = first + -(-(calls - first) // _batch(self.limits, size))
         return Plan(
             method=self.settings["method"],
             answers=len(perturbations),
@@ -122,10 +126,10 @@ class Run:
             calls=calls,
             requests=requests,
             bytes=calls * size,
-            cost=None if price is None else calls * price.per_call,
+            cost=None if price is None else price.of(calls),
             currency=None if price is None else price.currency,
             host=host,
-            seconds=calls * LOCAL_SECONDS if host is None else rounds * REQUEST_SECONDS,
+            seconds=calls * LOCAL_SECONDS if host is None else _seconds(self.limits, requests),
             digest=self.settings["plan"],
             perturbations=tuple(perturbations),
             renderer=self.renderer,
@@ -159,8 +163,12 @@ def prepare(picture: Picture, limits: Limits, identity: str | None, wishes: Wish
         if not isinstance(number, int) or isinstance(number, bool):
             raise UsageError(f"{name} must be a whole number, not {number!r}")
     options = wishes.method.settle(wishes.options)
+    size = picture.image.size
     side = min(wishes.side, limits.max_side or wishes.side)
-    send = scaled_size(picture.image.size, side)
+    send = scaled_size(size, side)
+    while limits.max_pixels is not None and send[0] * send[1] > limits.max_pixels and side > 1:
+        side = min(side - 1, ceil(side * sqrt(limits.max_pixels / (send[0] * send[1]))))
+        send = scaled_size(size, side)
     if min(send) < limits.min_side:
         raise ImageError(
             f"the picture is sent at {send[0]} x {send[1]} px, and the service takes no side "
@@ -170,9 +178,9 @@ def prepare(picture: Picture, limits: Limits, identity: str | None, wishes: Wish
     if codec.format not in limits.formats:
         taken = ", ".join(limits.formats)
         raise UsageError(f"the backend takes {taken}, not {codec}: leave the codec out")
-    canvas = Canvas(picture.image.size, send, codec.grid, _seen(limits.seen, send))
-    fits = limits.max_side is None or max(picture.image.size) <= limits.max_side
-    order = _order(wishes, limits, both_sizes=fits and send != picture.image.size)
+    canvas = Canvas(size, send, codec.grid, _seen(limits.seen, send))
+    both = send != size and _takes(limits, picture, codec)
+    order = _order(wishes, limits, both_sizes=both)
     settings = {
         "digest": picture.digest,
         "method": wishes.name,
@@ -193,12 +201,40 @@ def prepare(picture: Picture, limits: Limits, identity: str | None, wishes: Wish
         codec=codec,
         renderer=Renderer(picture.image, canvas, wishes.fill, limits.min_side),
         method=wishes.method,
-        sampler=wishes.method.plan(canvas, order.variants, wishes.seed, **options),
+        sampler=wishes.method.plan(
+            canvas, order.variants - len(checks(order)), wishes.seed, **options
+        ),
         order=order,
         limits=limits,
         identity=identity,
         settings={"picture": picture.name, "plan": plan} | settings,
     )
+
+
+def _takes(limits: Limits, picture: Picture, codec: Codec) -> bool:
+    """Whether the service takes the picture at its full size."""
+    width, height = picture.image.size
+    if max(width, height) > (limits.max_side or inf) or width * height > (limits.max_pixels or inf):
+        return False
+    most = min(limits.max_bytes or inf, (limits.max_request_bytes or inf) / limits.inflation)
+    if codec.format == "pixels" or most == inf:
+        return True
+    return len(encode(picture.image, codec)) + ENVELOPE <= most
+
+
+def _batch(limits: Limits, size: int) -> int:
+    """How many pictures of so many bytes go into a request."""
+    if limits.max_request_bytes is None or not size:
+        return limits.batch
+    room = limits.max_request_bytes // (size * limits.inflation + ENVELOPE)
+    return max(1, min(limits.batch, int(room)))
+
+
+def _seconds(limits: Limits, requests: int) -> float:
+    """The reference alone, the others side by side, and no faster than the rate."""
+    rounds = min(1, requests) + -(-max(0, requests - 1) // limits.concurrency)
+    paced = (requests * rate.seconds / rate.requests for rate in limits.rate)
+    return max(rounds * REQUEST_SECONDS, *paced, 0.0)
 
 
 def _seen(region: Region, send: tuple[int, int]) -> Region:
@@ -228,10 +264,18 @@ def _order(wishes: Wishes, limits: Limits, both_sizes: bool) -> Order:
 
 
 def choose_label(label: str | None, limits: Limits, reference: Scores) -> str:
-    """The label asked for, else the backend's own question, else the highest score."""
-    check_label(label, tuple(reference))
+    """The label asked for, else the backend's own question, else the highest score.
+
+    A label that the reference's answer leaves out is known where a number stands for it.
+    """
+    offered = tuple(reference)
+    if limits.missing is not None:
+        offered = tuple(dict.fromkeys((*reference, *limits.labels)))
+    check_label(label, offered)
     if label is not None:
         return label
-    if limits.question in reference:
+    if limits.question in offered:
         return str(limits.question)
+    if not reference:
+        raise ContractError("the service found no label in the picture: name the one you ask for")
     return max(reference, key=lambda known: reference[known])

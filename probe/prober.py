@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 from math import inf
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from probe.api.pace import Pace
 from probe.api.purse import Cap, Purse
 from probe.api.transport import Transport
 from probe.backends import resolve
@@ -25,10 +26,7 @@ from probe.perturb import parse_fill
 from probe.plan import Plan, Run, Wishes, choose_label, prepare
 from probe.result import Result
 from probe.snapshot import snapshot
-from probe.types import Backend, Codec, Scores, Variant
-
-MANY = 10**15
-"""More calls than anybody makes."""
+from probe.types import Backend, Codec, Scores
 
 Source = Any
 """A path, bytes, a file object, a PIL image, a numpy array, '-' for stdin, or a Picture."""
@@ -80,6 +78,7 @@ class Prober:
         self._max_cost = max_cost
         self._max_time = max_time
         self._cap: Cap | None = None
+        self._pace: Pace | None = None
         self._deadline: float | None = None
         self._lock = Lock()
         self._background = background
@@ -135,8 +134,9 @@ class Prober:
         started = time.monotonic()
         run = self._prepare(image, label, method, budget, seed, options)
         ledger = self._ledger_of(run)
-        purse = Purse(self._start(run.limits, started))
-        transport = Transport(self.backend, run.codec, purse, _intent(run, ledger))
+        cap, pace = self._start(run.limits, started)
+        purse = Purse(cap)
+        transport = Transport(self.backend, run.codec, purse, pace)
         loop = Loop(
             run.order,
             run.renderer,
@@ -145,6 +145,7 @@ class Prober:
             transport,
             run.limits.host,
             self._deadline,
+            getattr(self.backend, "reading", None),
         )
         known = partial(snapshot, run, loop, purse, started)
         try:
@@ -236,31 +237,13 @@ class Prober:
     def _ledger_of(self, run: Run) -> Ledger:
         return self._memory if run.identity is None else self._ledger
 
-    def _start(self, limits: Limits, now: float) -> Cap:
-        """The cap and the deadline that all runs share, made by the first one."""
+    def _start(self, limits: Limits, now: float) -> tuple[Cap, Pace]:
+        """The caps, the deadline and the pace that all runs share, made by the first one."""
         with self._lock:
-            if self._cap is None:
-                self._cap = self._new_cap(limits)
+            if self._cap is None or self._pace is None:
+                if self._max_cost is not None and limits.price is None:
+                    raise UsageError("a cap on cost needs a price, and this backend states none")
+                self._cap = Cap(self._max_calls, self._max_cost, limits.price)
+                self._pace = Pace(limits.rate, limits.concurrency, limits.retry)
                 self._deadline = None if self._max_time is None else now + self._max_time
-            return self._cap
-
-    def _new_cap(self, limits: Limits) -> Cap:
-        calls, cost = self._max_calls, self._max_cost
-        if cost is None:
-            return Cap(calls, f"{calls} calls")
-        if limits.price is None:
-            raise UsageError("a cap on cost needs a price, and this backend states none")
-        price = limits.price
-        affordable = cost / price.per_call + 1e-9 if price.per_call > 0 else inf
-        if affordable >= (MANY if calls is None else calls):
-            return Cap(calls, f"{calls} calls")
-        return Cap(int(affordable), f"{cost:g} {price.currency}")
-
-
-def _intent(run: Run, ledger: Ledger) -> Callable[[Sequence[Variant]], None]:
-    """Note what is about to be sent to a host, so that a crash leaves a trace of it."""
-    if run.limits.host is None:
-        return lambda variants: None
-    return lambda variants: ledger.intend(
-        [run.question(variant.perturbation) for variant in variants], run.limits.host
-    )
+            return self._cap, self._pace

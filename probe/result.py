@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import stdev
 from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from probe.errors import LabelError, nearest
 from probe.heatmap import Heatmap
@@ -14,6 +17,10 @@ from probe.types import Canvas, Estimator, Failure, Identity, Perturbation, Scor
 
 if TYPE_CHECKING:
     from PIL import Image
+
+
+STEADY = 1e-3
+"""A score that moves by less than this does not drift."""
 
 
 def check_label(label: str | None, offered: tuple[str, ...]) -> None:
@@ -26,6 +33,18 @@ def check_label(label: str | None, offered: tuple[str, ...]) -> None:
         f"no label {printable(label, 60)!r}.{nearest(label, offered)} "
         f"The backend offers: {shown}{more}"
     )
+
+
+def for_label(outcome: Scores | Failure, label: str, missing: float | None) -> Scores | Failure:
+    """What an answer says of one label: where it leaves the label out, the score is `missing`,
+    or there is none."""
+    if isinstance(outcome, Failure) or label in outcome:
+        return outcome
+    if missing is None:
+        return Failure(
+            "invalid", f"no score for {printable(label, 60)!r} in the answer", billed=True
+        )
+    return Scores({**outcome, label: missing})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +67,9 @@ class Result:
     settings    what is needed to repeat the run: method, its options, budget, seed, fill, codec.
     backend     the identity of who scored, None for a callable that states none.
     calls       images sent in this run, retries included. requests: how many requests.
-    cost        calls times the price, None where no price is known; `currency` names it.
+    cost        what may have been billed for, None where no price is known; `currency` names it.
+    noise       standard deviation of the unchanged picture's scores, None with fewer than two.
+    missing     the score of a label that an answer leaves out; None: then it is a failure.
     complete    the budget was answered (perhaps with failures); False for a snapshot.
     notes       sentences for people: what was converted, what the map cannot show.
     """
@@ -68,6 +89,7 @@ class Result:
     seconds: float = 0.0
     noise: float | None = None
     complete: bool = True
+    missing: float | None = None
     notes: Sequence[str] = ()
 
     def __repr__(self) -> str:
@@ -82,7 +104,13 @@ class Result:
 
     @property
     def failures(self) -> list[Answer]:
-        return [answer for answer in self.answers if isinstance(answer.outcome, Failure)]
+        """The variants without a score of the label, and why."""
+        asked = [replace(answer, outcome=self.outcome(answer)) for answer in self.answers]
+        return [answer for answer in asked if isinstance(answer.outcome, Failure)]
+
+    def outcome(self, answer: Answer, label: str | None = None) -> Scores | Failure:
+        """What an answer says of a label: scores that hold it, or why there is none."""
+        return for_label(answer.outcome, self.label if label is None else label, self.missing)
 
     def heatmap(self, label: str | None = None) -> Heatmap:
         """The map of any label, rebuilt from the answers; costs no call.
@@ -91,32 +119,68 @@ class Result:
         """
         label = self.label if label is None else label
         check_label(label, self.labels)
-        estimator = self.estimator(label)
+        estimator, known = self.estimator(label), 0
         for answer in self.answers:
-            if isinstance(answer.outcome, Scores):
-                estimator.update(answer.perturbation, answer.outcome)
-        known = sum(isinstance(answer.outcome, Scores) for answer in self.answers)
-        return replace(estimator.heatmap(), calls=self.calls, answers=known, image=self.image)
+            outcome = self.outcome(answer, label)
+            if isinstance(outcome, Scores):
+                estimator.update(answer.perturbation, outcome)
+                known += 1
+        heatmap = estimator.heatmap()
+        if drift := self.drift(label):
+            widened = np.hypot(heatmap.planes.stderr, np.float32(drift / 2))
+            heatmap = replace(heatmap, planes=replace(heatmap.planes, stderr=widened))
+        return replace(heatmap, calls=self.calls, answers=known, image=self.image)
+
+    def spread(self, label: str | None = None) -> float | None:
+        """Standard deviation of the unchanged picture's scores, None with fewer than two."""
+        scores = [score for _, score in self._unchanged(label)]
+        return stdev(scores) if len(scores) > 1 else None
+
+    def drift(self, label: str | None = None) -> float:
+        """How far the unchanged picture's score moved during the run, beyond how much it varied
+        at the start; 0.0 where it did not, or was not asked often enough to know."""
+        variants = (
+            n for n, a in enumerate(self.answers) if not isinstance(a.perturbation, Identity)
+        )
+        start = next(variants, 0)
+        unchanged = self._unchanged(label)
+        early = [score for n, score in unchanged if n < start]
+        late = [score for n, score in unchanged if n > start]
+        if len(early) < 2 or not late:
+            return 0.0
+        low, high = min(early), max(early)
+        moved = max(max(score - high, low - score) for score in late)
+        return moved if moved > max(STEADY, high - low) else 0.0
+
+    def _unchanged(self, label: str | None) -> list[tuple[int, float]]:
+        """Position and score of the picture as sent, each time it was asked."""
+        label = self.label if label is None else label
+        found = []
+        for n, answer in enumerate(self.answers):
+            if isinstance(answer.perturbation, Identity) and not answer.perturbation.full:
+                outcome = self.outcome(answer, label)
+                if isinstance(outcome, Scores):
+                    found.append((n, outcome[label]))
+        return found
 
     @property
     def strongest(self) -> Answer | None:
         """The cover with the lowest score of the label (the window with the highest one)."""
         best: tuple[float, Answer] | None = None
         for answer in self.answers:
-            outcome, change = answer.outcome, answer.perturbation
+            outcome, change = self.outcome(answer), answer.perturbation
             if isinstance(change, Identity) or not isinstance(outcome, Scores):
                 continue
-            if self.label in outcome:
-                effect = outcome[self.label] * (1 if isinstance(change, Window) else -1)
-                if best is None or effect > best[0]:
-                    best = effect, answer
+            effect = outcome[self.label] * (1 if isinstance(change, Window) else -1)
+            if best is None or effect > best[0]:
+                best = effect, answer
         return None if best is None else best[1]
 
     def describe(self, answer: Answer) -> dict[str, Any]:
         """An answer in the user's terms, for JSON: kind, `box` in pixels of the upright picture
         (x0, y0, x1, y1), `area` as a share of it, `score` of the label or None."""
-        change, outcome = answer.perturbation, answer.outcome
-        score = outcome.get(self.label) if isinstance(outcome, Scores) else None
+        change, outcome = answer.perturbation, self.outcome(answer)
+        score = outcome[self.label] if isinstance(outcome, Scores) else None
         if isinstance(change, Identity):
             return {"kind": "identity", "box": None, "area": None, "score": score}
         x0, y0, x1, y1 = (

@@ -22,7 +22,7 @@ from probe.errors import (
     UsageError,
 )
 from probe.ledger import Ledger
-from probe.limits import Limits, Price
+from probe.limits import Limits, Price, Retry
 from probe.perturb import pixels
 from probe.testing.planted import Planted, planted_picture
 
@@ -347,7 +347,7 @@ def test_the_cap_on_time_stops_sending_and_keeps_what_came(ledger, monkeypatch):
             return 1000.0 if backend.asked >= 17 else 0.0
 
     backend = Planted()
-    monkeypatch.setattr("probe.loop.time", Clock)
+    monkeypatch.setattr("probe.loop.loop.time", Clock)
     prober = Prober(backend, ledger=ledger, max_time=500)
     monkeypatch.setattr("probe.prober.time", Clock)
     monkeypatch.setattr("probe.snapshot.time", Clock)
@@ -405,7 +405,7 @@ def test_a_second_ctrl_c_leaves_at_once(ledger):
             assert "again to leave at once" in record.getMessage()
             signal.raise_signal(signal.SIGINT)
 
-    logger, again = logging.getLogger("probe.loop"), Again()
+    logger, again = logging.getLogger("probe.loop.loop"), Again()
     logger.addHandler(again)
     try:
         with pytest.raises(Interrupted):
@@ -464,9 +464,7 @@ def test_numbers_that_are_none_are_named(ledger, wrong):
         Prober(Planted(), ledger=ledger).probe(PICTURE, **wrong)
 
 
-def test_a_service_that_goes_away_leaves_a_partial_map(ledger, monkeypatch):
-    monkeypatch.setattr("probe.api.transport._Hint.__call__", lambda self, state: 0)
-
+def test_a_service_that_goes_away_leaves_a_partial_map(ledger):
     class Gone(Planted):
         def score(self, variants, codec):
             if self.asked > 20:
@@ -474,7 +472,7 @@ def test_a_service_that_goes_away_leaves_a_partial_map(ledger, monkeypatch):
             return super().score(variants, codec)
 
     with pytest.raises(Unreachable) as stopped:
-        Prober(Gone(), ledger=ledger).probe(PICTURE)
+        Prober(Gone(limits=limits(retry=Retry(base=0))), ledger=ledger).probe(PICTURE)
     assert stopped.value.exit_code == 3
     partial = stopped.value.partial
     assert len(partial.answers) - len(partial.failures) == 25

@@ -25,7 +25,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.ssl_ import create_urllib3_context
 
 from probe.api.addresses import check_host
-from probe.errors import ContractError, Unreachable
+from probe.api.purse import Oversized
+from probe.errors import Unreachable
 from probe.text import printable
 
 CONNECT_SECONDS = 10.0
@@ -36,7 +37,7 @@ CHUNK = 64 * 2**10
 _thread = threading.local()
 
 
-class TooLarge(ContractError):
+class TooLarge(Oversized):
     """An answer without an end; another request to this server is likely to get another."""
 
 
@@ -92,8 +93,10 @@ class _Bounded(socket.socket):
         self.settimeout(exchange.left())
         size = super().recv_into(*args)
         if exchange.head is not None:
-            if size == 0 and exchange.head == MAX_HEAD and exchange.acked is not None:
-                exchange.unread = _acknowledged(self) == exchange.acked
+            if size == 0:
+                if exchange.head == MAX_HEAD and exchange.acked is not None:
+                    exchange.unread = _acknowledged(self) == exchange.acked
+                raise http.client.RemoteDisconnected("closed before the end of the headers")
             exchange.head -= size
             if exchange.head < 0:
                 raise TooLarge(f"more than {MAX_HEAD} bytes before the start of an answer")
@@ -120,7 +123,10 @@ class _Secure(_Bounded, ssl.SSLSocket):
         whole = memoryview(data)
         for start in range(0, len(whole), CHUNK):
             self.settimeout(_current().left())
-            super().sendall(whole[start : start + CHUNK], flags)
+            try:
+                super().sendall(whole[start : start + CHUNK], flags)
+            except ssl.SSLEOFError as error:  # an answer may have come before
+                raise BrokenPipeError("closed while it was asked") from error
 
 
 def _acknowledged(connection: socket.socket) -> int | None:
