@@ -1,0 +1,45 @@
+"""JSON from a server, read without trusting a word of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from probe.errors import ContractError
+from probe.text import printable
+
+
+def load_json(text: str | bytes) -> Any:
+    """JSON, with or without a byte order mark. An object with a key twice is read as null.
+
+    Raises ContractError for what is no JSON, or is nested too deep.
+    """
+    try:
+        decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text.lstrip("\ufeff")
+        return json.loads(decoded, object_pairs_hook=_unambiguous)
+    except RecursionError:
+        raise ContractError("JSON nested too deep") from None
+    except ValueError:
+        raise ContractError(f"expected JSON, got {excerpt(text)}") from None
+
+
+def excerpt(text: str | bytes) -> str:
+    """The start of an answer, safe to print."""
+    shown = text[:800].decode("utf-8", "replace") if isinstance(text, bytes) else text[:800]
+    return printable(" ".join(shown.split()), 200) or "an empty answer"
+
+
+def is_number(value: Any) -> bool:
+    """Whether `value`, out of JSON, is a finite number; true and false are none."""
+    if type(value) not in (int, float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any] | None:
+    fields = dict(pairs)
+    return fields if len(fields) == len(pairs) else None

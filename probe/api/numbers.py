@@ -1,0 +1,118 @@
+"""What a service says of one picture, as label -> score from 0 to 1; a word that cannot be read is
+an error of that picture alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from probe.api.json import is_number
+from probe.api.profile import Derived, Profile, ScoreForm
+from probe.text import printable
+
+MAX_LABELS = 10_000
+MAX_NAME = 200
+SLACK = 1e-6
+
+
+class BadItem(ValueError):
+    """One picture has no usable score."""
+
+
+class BadScale(ValueError):
+    """A score is no probability: the profile is wrong, not the picture."""
+
+
+def scored(profile: Profile, rows: Sequence[tuple[Any, ...]]) -> dict[str, float]:
+    """Rows of (label, score) or (label, confidence, flag) as scores, derived labels first.
+
+    Raises BadItem where this picture's scores cannot be used, BadScale where they are not 0..1.
+    """
+    own: dict[str, float] = {}
+    for label, value in _numbers(profile, rows):
+        if label in own and profile.scores.duplicate == "error":
+            raise BadItem(f"two scores for {_shown(label)} (scores.duplicate)")
+        if label in own and profile.scores.duplicate == "sum":
+            value = min(1.0, value + own[label])
+        own[label] = max(value, own.get(label, value))
+    if not own and profile.scores.missing is None:
+        raise BadItem("no scores at all (scores.missing)")
+    return {**_derived(profile, own), **own}
+
+
+def _numbers(profile: Profile, rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, float]]:
+    if len(rows) > MAX_LABELS:
+        raise BadItem(f"more than {MAX_LABELS} labels")
+    form = profile.scores
+    values = [_value(form, row) for row in rows]
+    activation = profile.response.activation
+    if activation == "softmax":
+        values = _softmax(values)
+    elif activation == "sigmoid":
+        values = [_sigmoid(value) for value in values]
+    for row, value in zip(rows, values, strict=True):
+        label = row[0]
+        if not isinstance(label, str) or not 0 < len(label) <= MAX_NAME:
+            raise BadItem(f"a label is {_shown(label)}, not a name")
+        if not -SLACK <= value <= 1 + SLACK:
+            raise BadScale(
+                f"the score of {_shown(label)} is {value:g}, not from 0 to 1: "
+                "set scores.divide (100 for percent) or response.activation"
+            )
+        yield label, (value if row[2] else 1 - value) if form.kind == "decision" else value
+
+
+def _value(form: ScoreForm, row: tuple[Any, ...]) -> float:
+    if (form.kind == "decision") != (len(row) == 3):
+        raise BadItem(f"{len(row)} values for a label do not fit scores.kind {form.kind!r}")
+    if form.kind == "decision" and not isinstance(row[2], bool):
+        raise BadItem(f"the flag of {_shown(row[0])} is {_shown(row[2])}, not true or false")
+    value = row[1]
+    if form.ordinal is not None:
+        word = str(value)
+        if type(value) not in (str, int) or word not in form.ordinal:
+            raise BadItem(f"the score of {_shown(row[0])} is {_shown(value)}: see scores.ordinal")
+        value = form.ordinal[word]
+    if not is_number(value):
+        raise BadItem(f"the score of {_shown(row[0])} is {_shown(value)}")
+    return float(value) / form.divide
+
+
+def _softmax(values: Sequence[float]) -> list[float]:
+    top = max(values, default=0.0)
+    powers = [math.exp(value - top) for value in values]
+    return [power / math.fsum(powers) for power in powers]
+
+
+def _sigmoid(value: float) -> float:
+    power = math.exp(-abs(value))
+    return (1.0 if value >= 0 else power) / (1 + power)
+
+
+def _derived(profile: Profile, own: Mapping[str, float]) -> dict[str, float]:
+    made: dict[str, float] = {}
+    if profile.nsfw:
+        made["nsfw"] = _combined(profile, profile.nsfw, own)
+    if profile.sfw:
+        made["sfw"] = (
+            _combined(profile, profile.sfw, own) if profile.sfw.labels else 1 - made["nsfw"]
+        )
+    return made
+
+
+def _combined(profile: Profile, derived: Derived, own: Mapping[str, float]) -> float:
+    """At most 1 and at least 0, also where independent scores add up to more."""
+    weights = derived.weights or (1.0,) * len(derived.labels)
+    values = []
+    for label, weight in zip(derived.labels, weights, strict=True):
+        value = own.get(label, profile.scores.missing)
+        if value is None:
+            raise BadItem(f"no score for {_shown(label)} in the answer (scores.missing)")
+        values.append(value * weight)
+    combined = max(values) if derived.combine == "max" else math.fsum(values)
+    return min(1.0, max(0.0, 1 - combined if derived.combine == "complement" else combined))
+
+
+def _shown(value: Any) -> str:
+    return printable(repr(value), 40)
