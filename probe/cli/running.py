@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count as numbers
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +19,10 @@ from probe.text import count, printable
 if TYPE_CHECKING:
     from probe.image import Picture
     from probe.plan import Plan
+    from probe.limits import Price
     from probe.prober import Prober
     from probe.result import Result
+    from probe.types import Backend
 
 HOLES = 3
 MANY_CALLS = 500
@@ -47,7 +49,7 @@ def ask(prober: Prober, plan: Plan, wanted: dict[str, Any], given: dict[str, Any
             f"offline, and {plan.calls} of {plan.answers} answers are not in the ledger: "
             "run once without --offline"
         )
-    _consent(plan, given)
+    allow(describe(plan, prober.backend), plan.calls, plan.cost, plan.host, given)
     with progress(given["quiet"], plan.answers) as show:
         for result in prober.stream(**wanted):
             show(result)
@@ -81,28 +83,72 @@ def results_folder(image: str, plan: Plan, given: dict[str, Any]) -> Iterator[Pa
                 f"{printable(str(folder))} holds the results of another run: "
                 "choose another --out, or --force to write over it"
             )
+    lock, holder = FileLock(folder / ".lock", timeout=0), folder / ".pid"
     try:
-        with FileLock(folder / ".lock", timeout=0):
-            yield folder
+        lock.acquire()
+        holder.write_text(str(os.getpid()))
     except Timeout as error:
         raise OutputError(
-            f"another probe is writing {printable(str(folder))} right now: wait until it is done, "
-            "or choose another --out"
+            f"another probe{_number(holder)} is writing {printable(str(folder))} right now: wait "
+            "until it is done, or choose another --out"
         ) from error
+    except OSError as error:
+        lock.release()
+        raise OutputError(
+            f"cannot write into {printable(str(folder))}: {error.strerror or error}"
+        ) from error
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):
+            holder.unlink()
+        lock.release()
 
 
-def describe(plan: Plan) -> str:
-    """One line: calls, requests, where to, how much, how long."""
+def _number(holder: Path) -> str:
+    """Which process wrote this file, in words; it may be about to."""
+    with suppress(OSError, ValueError):
+        return f" (process {int(holder.read_text())})"
+    return ""
+
+
+def describe(plan: Plan, backend: Backend) -> str:
+    """One line: calls, requests, where to, how much, how long, and whose keys."""
     parts = [f"{count(plan.calls, 'call')} in {count(plan.requests, 'request')}"]
     if plan.known:
         parts[0] += f" ({plan.known} of {plan.answers} answers are in the ledger)"
     if plan.host:
         parts.append(f"about {_bytes(plan.bytes)} to {plan.host}")
     if plan.cost is not None:
-        parts.append(f"{plan.cost:.4g} {plan.currency}")
+        parts.append(money(plan.cost, backend.limits.price))
     if plan.calls:
         parts.append(f"about {max(1, round(plan.seconds))} s")
-    return " · ".join(parts)
+    return " · ".join([*parts, *keys(backend)])
+
+
+def money(cost: float, price: Price | None) -> str:
+    """The sum, and of when the price is."""
+    if price is None:
+        return ""
+    as_of = f" (price as of {printable(price.as_of)})" if price.as_of else ""
+    return f"{cost:.4g} {printable(price.currency)}{as_of}"
+
+
+def at_most(calls: int, backend: Backend) -> tuple[str, int, float | None, str | None]:
+    """The most that `calls` calls mean, in words, and what `allow` goes by."""
+    limits = backend.limits
+    cost = None if limits.price is None else limits.price.of(calls)
+    parts = [f"at most {count(calls, 'call')}"]
+    parts += [f"to {limits.host}"] if limits.host else []
+    parts += [money(cost, limits.price)] if cost is not None else []
+    return " · ".join([*parts, *keys(backend)]), calls, cost, limits.host
+
+
+def keys(backend: Backend) -> list[str]:
+    """Which environment variables a service takes its keys and address from, in words."""
+    used = [one for one in getattr(backend, "variables", ()) if one.set or one.needed]
+    named = [one.name if one.set else f"{one.name} (not set)" for one in used]
+    return [f"uses {', '.join(named)}"] if named else []
 
 
 def planned(plan: Plan) -> dict[str, Any]:
@@ -121,15 +167,17 @@ def planned(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _consent(plan: Plan, given: dict[str, Any]) -> None:
+def allow(
+    line: str, calls: int, cost: float | None, host: str | None, given: dict[str, Any]
+) -> None:
     """Nothing dear, and nothing to another machine, without a word."""
-    if not given["quiet"] and _leaves_the_machine(plan.host):
-        click.echo(describe(plan), err=True)
-    if plan.calls <= MANY_CALLS or plan.cost is None or given["yes"]:
+    if not given["quiet"] and _leaves_the_machine(host):
+        click.echo(line, err=True)
+    if calls <= MANY_CALLS or cost is None or given["yes"]:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError(f"{describe(plan)}: that is dear; say --yes if it is meant")
-    click.confirm(f"{describe(plan)}. Go on?", abort=True, err=True)
+        raise UsageError(f"{line}: that is dear; say --yes if it is meant")
+    click.confirm(f"{line}. Go on?", abort=True, err=True)
 
 
 def _leaves_the_machine(host: str | None) -> bool:
