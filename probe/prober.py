@@ -68,7 +68,7 @@ class Prober:
             if cap is not None and not 0 <= cap < inf:
                 raise UsageError(f"{name} must be a number from 0, not {cap}")
         self.backend = resolve(backend)
-        self._url = backend if isinstance(backend, str) and "://" in backend else None
+        self._url = getattr(self.backend, "url", None)
         self._fill = parse_fill(fill)
         self._side = side
         self._codec = codec
@@ -228,10 +228,12 @@ class Prober:
             return
         from probe.backends.http import Http
 
+        if not isinstance(self.backend, Http):
+            return
         remembered = self._ledger.recall(self._url)
         if self._offline and remembered is not None:
             self.backend = Http(self._url, remembered)
-        elif isinstance(self.backend, Http) and self.backend.description != remembered:
+        elif self.backend.description != remembered:
             self._ledger.remember(self._url, self.backend.description)
 
     def _ledger_of(self, run: Run) -> Ledger:

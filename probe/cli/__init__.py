@@ -22,6 +22,7 @@ COMMANDS = {
     "crop": "probe.cli.crop",
     "plan": "probe.cli.plan",
     "variants": "probe.cli.variants",
+    "providers": "probe.cli.providers",
     "serve": "probe.cli.serve",
     "ledger": "probe.cli.ledger",
 }

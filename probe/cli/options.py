@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from probe.backends.connection import Connection
     from probe.image import Picture
     from probe.prober import Prober
+    from probe.types import Backend
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -82,15 +84,37 @@ pictures = _stack(
     picture,
 )
 
+settings = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A variable of the service's profile, as model=NAME; several times for several.",
+)
+connection = _stack(
+    settings,
+    click.option(
+        "--timeout",
+        default=60.0,
+        show_default=True,
+        type=click.FloatRange(min=0, min_open=True),
+        help="Seconds for a request and its whole answer.",
+    ),
+    click.option("--ca-file", type=click.Path(), help="Certificates to trust (PEM)."),
+    click.option("--allow-http", is_flag=True, help="Send keys without encryption."),
+)
+
 service = _stack(
     click.option(
         "--api",
         default="local",
         show_default=True,
-        metavar="NAME|URL|FILE.onnx",
-        help="Who scores: local (a real NSFW network), skin (a 1996 skin filter), the URL of a "
+        metavar="NAME|URL|FILE",
+        help="Who scores: local (a real NSFW network), skin (a 1996 skin filter), a service by its "
+        "name (`probe providers` lists them) or by its profile's file (.toml), the URL of a "
         "server, or an ONNX file.",
     ),
+    connection,
     click.option(
         "--scores",
         type=click.Path(),
@@ -140,18 +164,24 @@ cover = _stack(
     ),
 )
 
+yes = click.option("--yes", "-y", is_flag=True, help="Do not ask before a dear run.")
+
 run = _stack(
     click.option("--out", type=click.Path(), help="Folder for the results; IMG.probe here."),
     click.option("--force", is_flag=True, help="Write over another run's folder."),
     click.option("--dry-run", is_flag=True, help="Only say, and draw, what would be sent."),
-    click.option("--yes", "-y", is_flag=True, help="Do not ask before a dear run."),
+    yes,
 )
+
+quiet = click.option("--quiet", "-q", is_flag=True, help="Only errors on stderr.")
+debug = click.option("--debug", is_flag=True, help="Show a traceback with an error.")
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 
 output = _stack(
     click.option("--json", "as_json", is_flag=True, help="One JSON object a picture on stdout."),
-    click.option("--quiet", "-q", is_flag=True, help="Only errors on stderr."),
+    quiet,
     click.option("--verbose", "-v", is_flag=True, help="Log what is sent and retried."),
-    click.option("--debug", is_flag=True, help="Show a traceback with an error."),
+    debug,
 )
 
 
@@ -189,6 +219,34 @@ def as_given(*left_out: str) -> str:
     return "".join(f" {shlex.quote(word)}" for word in words)
 
 
+def variables(given: dict[str, Any]) -> dict[str, str]:
+    """What --set KEY=VALUE says; UsageError where there is no `=` or a key comes twice."""
+    from probe.errors import UsageError
+    from probe.text import printable
+
+    found: dict[str, str] = {}
+    for setting in given["settings"]:
+        key, sign, value = setting.partition("=")
+        if not sign or not key or key in found:
+            again = "is given twice" if key in found else "is not KEY=VALUE"
+            raise UsageError(f"--set {printable(setting, 60)!r} {again}")
+        found[key] = value
+    return found
+
+
+def connection_of(given: dict[str, Any]) -> Connection:
+    from probe.backends.connection import Connection
+
+    return Connection(given["timeout"], given["ca_file"], given["allow_http"])
+
+
+def make_backend(spec: str, given: dict[str, Any]) -> Backend:
+    """The backend that a name, URL or file and the options of `connection` mean."""
+    from probe.backends import resolve
+
+    return resolve(spec, variables(given), connection_of(given))
+
+
 def make_prober(given: dict[str, Any]) -> Prober:
     """The Prober that the shared options describe."""
     from probe.prober import Prober
@@ -197,11 +255,12 @@ def make_prober(given: dict[str, Any]) -> Prober:
         import logging
 
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
-    backend: Any = given["api"]
     if given.get("scores"):
         from probe.backends.table import ScoresFile
 
-        backend = ScoresFile(given["scores"])
+        backend: Backend = ScoresFile(given["scores"])
+    else:
+        backend = make_backend(given["api"], given)
     return Prober(
         backend,
         fill=given.get("fill", "mean"),

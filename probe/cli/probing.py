@@ -69,7 +69,7 @@ def _probe(prober: Prober, image: str, method: str, given: dict[str, Any]) -> in
     if given["scores"]:
         _check_table(prober, plan, picture)
     if given["dry_run"]:
-        _announce(image, plan, picture, given)
+        _announce(prober, image, plan, picture, given)
         return 0
     with results_folder(image, plan, given) as folder:
         try:
@@ -91,7 +91,9 @@ def _check_table(prober: Prober, plan: Plan, picture: Picture) -> None:
     prober.backend.check(picture.digest, str(plan.renderer.fill), plan.perturbations)
 
 
-def _announce(image: str, plan: Plan, picture: Picture, given: dict[str, Any]) -> None:
+def _announce(
+    prober: Prober, image: str, plan: Plan, picture: Picture, given: dict[str, Any]
+) -> None:
     """The dry run in words, or as an object, and the sheet of what would be sent."""
     from probe.show import save_sheet, sheet_of
 
@@ -101,7 +103,7 @@ def _announce(image: str, plan: Plan, picture: Picture, given: dict[str, Any]) -
         about = {"schema": 1, "picture": picture.name, **planned(plan), "files": [str(sheet)]}
         click.echo(json.dumps(about))
     else:
-        click.echo(describe(plan))
+        click.echo(describe(plan, prober.backend))
         click.echo(f"sheet {printable(str(sheet))}")
 
 

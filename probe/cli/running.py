@@ -18,8 +18,8 @@ from probe.text import count, printable
 
 if TYPE_CHECKING:
     from probe.image import Picture
-    from probe.plan import Plan
     from probe.limits import Price
+    from probe.plan import Plan
     from probe.prober import Prober
     from probe.result import Result
     from probe.types import Backend

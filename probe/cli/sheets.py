@@ -58,7 +58,7 @@ def draw(
         plans.append(planned(plan))
         if given["dry_run"]:
             if not given["as_json"]:
-                click.echo(f"{method}: {describe(plan)}")
+                click.echo(f"{method}: {describe(plan, prober.backend)}")
             sections.append((f"{method}: what would be sent", planned_tiles(plan)))
         else:
             result = ask(prober, plan, wanted, given)

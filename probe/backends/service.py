@@ -1,0 +1,145 @@
+"""Any HTTP service by its profile: one request, its answer read, errors named once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from probe.api import request
+from probe.api.expressions import search
+from probe.api.http import Lost, Reply, address, fetch
+from probe.api.json import load_json
+from probe.api.profile import Profile
+from probe.api.request import Request
+from probe.api.response import Reader
+from probe.api.settings import Settings, Variable, known_names
+from probe.backends.connection import Connection, Generation
+from probe.backends.token import Tokens
+from probe.errors import AuthError, Unreachable
+from probe.limits import Limits
+from probe.types import Codec, Failure, Scores, Variant
+
+
+class Service:
+    """The service that `profile` describes, with keys from `environ`.
+
+    trusted: the user knows this profile's address, so that it may be one of a private network;
+    one that comes out of `environ` is known.
+
+    Nothing is read from `environ` and nothing is sent before use. Raises ProfileError that names
+    every variable that is needed and not set, before anything is sent.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        environ: Mapping[str, str] = os.environ,
+        *,
+        connection: Connection | None = None,
+        trusted: bool = False,
+    ) -> None:
+        self.profile = profile
+        self.reading = Reader(profile)
+        self._settings = Settings(profile, environ)
+        self._environ = environ
+        self._connection = connection or Connection()
+        self._trusted = trusted
+        self._generation = Generation(profile.name)
+        token = profile.request.token
+        self._tokens = Tokens(token, self._settings, self._post_form) if token else None
+
+    def __repr__(self) -> str:
+        return f"Service({self.profile.name!r})"
+
+    @property
+    def identity(self) -> str:
+        return request.identity(self.profile, self._settings)
+
+    @property
+    def limits(self) -> Limits:
+        return replace(self.profile.limits, host=address(self.endpoint))
+
+    @property
+    def endpoint(self) -> str:
+        """Where pictures go, without its query."""
+        return self._settings.address(self.profile.request.url)
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The environment variables that the profile uses."""
+        return self._settings.variables
+
+    def score(self, variants: Sequence[Variant], codec: Codec) -> list[Scores | Failure]:
+        self._settings.check()
+        pictures = [variant.encode(codec) for variant in variants]
+        asked = request.render(self.profile, self._settings, pictures, f"image/{codec.format}")
+        try:
+            return self._answers(asked, len(pictures))
+        except Lost as error:
+            return [error.failure] * len(pictures)
+        except AuthError as error:
+            raise AuthError(f"{error}; {self._keys()}") from error
+        except Unreachable as error:
+            raise Unreachable(f"{error}{self._base()}") from error
+
+    def _answers(self, asked: Request, count: int) -> list[Scores | Failure]:
+        """The outcomes of a request; one that a token ran out for is sent again with a new one."""
+        if self._tokens is None:
+            return self._read(
+                self._fetch(asked.method, asked.url, asked.headers, asked.body), count
+            )
+        for _ in range(2):
+            token = self._tokens.get()
+            headers = {**asked.headers, "Authorization": f"Bearer {token}"}
+            reply = self._fetch(asked.method, asked.url, headers, asked.body, token)
+            try:
+                return self._read(reply, count)
+            except AuthError as error:
+                self._tokens.drop(token)
+                refused = error
+        raise refused
+
+    def _read(self, reply: Reply, count: int) -> list[Scores | Failure]:
+        outcomes = self.reading.outcomes(reply, count)
+        version = self.profile.response.version
+        if version is not None and any(isinstance(outcome, Scores) for outcome in outcomes):
+            found = search(version, load_json(reply.body))
+            self._generation.check(None if found is None else str(found))
+        return outcomes
+
+    def _post_form(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        return self._fetch("POST", url, headers, body)
+
+    def _fetch(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, *secrets: str
+    ) -> Reply:
+        return fetch(
+            method,
+            url,
+            headers=headers,
+            body=body,
+            timeout=self._connection.timeout,
+            secrets=self._settings.secrets | frozenset(secrets),
+            ca_file=self._connection.ca_file,
+            trusted=self._trusted or self._typed(),
+            allow_http=self._connection.allow_http,
+        )
+
+    def _typed(self) -> bool:
+        """Whether the host that pictures go to is the one that a variable of the user names."""
+        names, _ = known_names(self.profile.request.url)
+        values = [self._environ.get(name, "").strip() for name in names]
+        return address(self.endpoint) in [address(value) for value in values if "://" in value]
+
+    def _keys(self) -> str:
+        """Which variables hold the keys, for the message that one of them is wrong."""
+        names = [one.name for one in self.variables if one.secret and one.set]
+        if not names:
+            return "its profile sends no key"
+        return f"the key is that of {' and '.join(names)}: is it right, and may it do this?"
+
+    def _base(self) -> str:
+        """Which variable holds the address, for the message that nobody is there."""
+        names = sorted(known_names(self.profile.request.url)[0])
+        return f"; {' and '.join(names)} can name another address" if names else ""
