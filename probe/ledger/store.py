@@ -159,13 +159,6 @@ class Ledger:
         told = [known[q] if isinstance(outcome, Scores) else outcome for q, outcome in answers]
         return told, unknown
 
-    def store(
-        self, answers: Sequence[tuple[Question, Scores]], host: str | None = None
-    ) -> list[Scores]:
-        """Put answers on record and return what is on record now."""
-        told, _ = self.exchange(answers, host=host)
-        return [outcome for outcome in told if isinstance(outcome, Scores)]
-
     def raw(self, question: Question) -> bytes | None:
         """The body that the answer was read from, None where none was kept."""
         with self._database.reading() as connection:
@@ -176,19 +169,6 @@ class Ledger:
                 named(subject(question)),
             ).scalar_one_or_none()
             return None if name is None else rows.load(connection, name)
-
-    def intend(self, questions: Sequence[Question], host: str | None) -> None:
-        """Note that these are about to be sent."""
-        self.exchange([], intended=questions, host=host)
-
-    def forget(self, questions: Sequence[Question]) -> None:
-        """Drop the notes of `intend`: what was sent is settled, answered or not."""
-        self.exchange([], settled=questions)
-
-    def outstanding(self, questions: Sequence[Question]) -> int:
-        """How many of these were sent and never settled: perhaps billed, perhaps not."""
-        with self._database.reading() as connection:
-            return intents.unknown(connection, questions)
 
     def remember(self, url: str, description: str) -> None:
         """Keep what a server said of itself, in place of what it said before."""

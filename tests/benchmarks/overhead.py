@@ -127,7 +127,7 @@ def parts(side: int, calls: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "l.sqlite") as ledger:
         ledger.lookup(questions[:1])
         timed("look up", lambda: [ledger.lookup(questions[batch]) for batch in batches])
-        timed("store", lambda: [ledger.store(pairs[batch], None) for batch in batches])
+        timed("store", lambda: [ledger.exchange(pairs[batch]) for batch in batches])
     estimator = CoveringMean(canvas, "nsfw", shrink=True, weight="area")
     estimator.update(Identity(), answer)
     timed("estimate", lambda: [estimator.update(box, answer) for box in found])

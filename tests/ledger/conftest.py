@@ -32,6 +32,6 @@ def filled(path: Path, ask: Callable[..., Question]) -> list[tuple[Question, Sco
         for n in range(20)
     ]
     with Ledger(path) as ledger:
-        ledger.store(pairs[:10], "one.example")
-        ledger.store(pairs[10:], "two.example")
+        ledger.exchange(pairs[:10], host="one.example")
+        ledger.exchange(pairs[10:], host="two.example")
     return pairs

@@ -30,7 +30,7 @@ def test_stats_for_people_and_for_programs(run, filled, path):
 
 def test_names_from_outside_are_printed_safely(run, path, ask):
     with Ledger(path) as one:
-        one.store([(ask(0, backend="\x1b[2Jx"), Scores({"a": 1.0}))], "\x1b]0;host")
+        one.exchange([(ask(0, backend="\x1b[2Jx"), Scores({"a": 1.0}))], host="\x1b]0;host")
     text = run("stats").stdout
     assert "\x1b" not in text
     assert r"\x1b[2Jx" in text
@@ -108,7 +108,7 @@ def test_erase_by_the_pictures_file(run, path, ask, tmp_path):
     Image.new("RGB", (9, 7), "teal").save(tmp_path / "me.png")
     digest = open_image(tmp_path / "me.png").digest
     with Ledger(path) as one:
-        one.store([(ask(0, image=digest), Scores({"a": 1.0})), (ask(0), Scores({"a": 1.0}))])
+        one.exchange([(ask(0, image=digest), Scores({"a": 1.0})), (ask(0), Scores({"a": 1.0}))])
     assert "1 answers removed" in run("erase", "--picture", tmp_path / "me.png", "--yes").stdout
     assert stats(path).pictures == 1
     assert digest.encode() not in path.read_bytes()

@@ -18,7 +18,7 @@ from probe.errors import LedgerError
 from probe.ledger import Ledger, Question, default_path, file, stats, verify
 from probe.ledger import database as database_module
 from probe.ledger.database import Database
-from probe.types import Scores
+from probe.types import Failure, Scores
 
 ONE = Scores({"a": 1.0})
 
@@ -27,7 +27,7 @@ def refused(ledger, question, *words):
     """Both reading and writing fail, by one line that holds these words."""
     for act in (
         lambda: ledger.lookup([question]),
-        lambda: ledger.store([(question, ONE)]),
+        lambda: ledger.exchange([(question, ONE)]),
         ledger.check_writable,
     ):
         with pytest.raises(LedgerError) as caught:
@@ -86,7 +86,7 @@ def test_a_read_only_ledger_answers_and_refuses_before_the_first_call(path, ask,
     with Ledger(path) as ledger:
         assert len(ledger.lookup([q for q, _ in filled])) == 20
         assert ledger.raw(filled[0][0]) == filled[0][1].raw
-        for act in (ledger.check_writable, lambda: ledger.intend([ask(99)], None)):
+        for act in (ledger.check_writable, lambda: ledger.exchange([], intended=[ask(99)])):
             with pytest.raises(LedgerError, match="read-only: use another file with --ledger"):
                 act()
     assert stats(path).answers == 20
@@ -96,7 +96,7 @@ NOBODY = """
 import os, sys
 from probe.errors import LedgerError
 from probe.ledger import Ledger, Question
-from probe.types import Scores
+from probe.types import Failure, Scores
 question = Question("i", "c", "f", (1, 2), "png", 1, "b")
 Ledger(None).lookup([question])
 if os.getuid() == 0:
@@ -105,7 +105,7 @@ if os.getuid() == 0:
     os.setuid(65534)
 with Ledger(sys.argv[1]) as ledger:
     print(len(ledger.lookup([question])))
-    for act in (ledger.check_writable, lambda: ledger.store([(question, Scores({"a": 2.0}))])):
+    for act in (ledger.check_writable, lambda: ledger.exchange([(question, Scores({"a": 2.0}))])):
         try:
             act()
         except LedgerError as error:
@@ -121,7 +121,7 @@ def test_a_ledger_that_this_user_may_only_read(folder_mode, file_mode):
         path = folder / "ledger.db"
         with Ledger(path) as ledger:
             question = Question("i", "c", "f", (1, 2), "png", 1, "b")
-            ledger.store([(question, ONE)])
+            ledger.exchange([(question, ONE)])
         before = path.read_bytes()
         path.chmod(file_mode)
         folder.chmod(folder_mode)
@@ -142,7 +142,7 @@ def test_a_newer_schema_is_read_and_never_written(path, ask, filled):
     before = path.read_bytes()
     with Ledger(path) as ledger:
         assert len(ledger.lookup([q for q, _ in filled])) == 20
-        for act in (ledger.check_writable, lambda: ledger.store([(ask(99), ONE)])):
+        for act in (ledger.check_writable, lambda: ledger.exchange([(ask(99), ONE)])):
             with pytest.raises(LedgerError, match=r"schema 99, this probe writes 3: `pip install"):
                 act()
     assert path.read_bytes() == before
@@ -184,7 +184,7 @@ def test_a_tampered_row_is_unanswered_counted_and_replaced(path, filled, stateme
         assert found == {q: s for q, s in filled if q != victim}
         ledger.lookup([victim])
         assert ledger.damaged == 1
-        assert ledger.store([(victim, scores)]) == [scores]
+        assert ledger.exchange([(victim, scores)])[0] == [scores]
     with Ledger(path) as ledger:
         assert ledger.lookup([victim]) == {victim: scores}
         assert ledger.damaged == 0
@@ -211,14 +211,14 @@ def test_damaged_labels_and_bodies_are_never_used_and_heal_when_asked_again(
         assert ledger.lookup([q for q, _ in filled]) == {}
         assert ledger.damaged == 20
         assert ledger.raw(filled[0][0]) is None
-        ledger.store(filled[:10])
+        ledger.exchange(filled[:10])
         assert ledger.lookup([q for q, _ in filled[:10]]) == dict(filled[:10])
         assert ledger.raw(filled[0][0]) == filled[0][1].raw
 
 
 def test_bytes_torn_out_of_the_file_are_noticed_when_it_is_opened(path, ask):
     with Ledger(path) as ledger:
-        ledger.store([(ask(n), Scores({"a": 1.0}, raw=os.urandom(3000))) for n in range(200)])
+        ledger.exchange([(ask(n), Scores({"a": 1.0}, raw=os.urandom(3000))) for n in range(200)])
     whole = path.read_bytes()
     for start in range(4096, len(whole) - 4096, 40 * 4096):
         path.write_bytes(whole[:start] + b"\xa5" * 4096 + whole[start + 4096 :])
@@ -231,10 +231,10 @@ def test_bytes_torn_out_of_the_file_are_noticed_when_it_is_opened(path, ask):
 
 def test_a_ledger_moved_away_in_use_stops_the_run(path, ask, filled):
     ledger = Ledger(path)
-    ledger.store([(ask(50), ONE)])
+    ledger.exchange([(ask(50), ONE)])
     path.rename(path.with_name("moved.db"))
     with pytest.raises(LedgerError, match="removed or replaced while in use"):
-        ledger.store([(ask(51), ONE)])
+        ledger.exchange([(ask(51), ONE)])
     ledger.close()
     refused(Ledger(path), ask(), "its log ledger.db-wal with the last answers is there")
     path.with_name("moved.db").rename(path)
@@ -244,12 +244,12 @@ def test_a_ledger_moved_away_in_use_stops_the_run(path, ask, filled):
 
 def test_a_ledger_replaced_in_use_stops_the_run_and_leaves_the_new_one_alone(path, ask, filled):
     ledger = Ledger(path)
-    ledger.store([(ask(50), ONE)])
+    ledger.exchange([(ask(50), ONE)])
     path.parent.rename(path.parent.with_name("moved"))
     newer = Ledger(path)
-    newer.store([(ask(60), ONE)])
+    newer.exchange([(ask(60), ONE)])
     with pytest.raises(LedgerError, match="removed or replaced while in use"):
-        ledger.store([(ask(51), ONE)])
+        ledger.exchange([(ask(51), ONE)])
     wal = path.with_name("ledger.db-wal")
     size = wal.stat().st_size
     ledger.close()
@@ -283,7 +283,7 @@ def test_a_folder_removed_in_use_stops_the_run_and_saves_what_is_in_hand(
     ledger.lookup([])
     shutil.rmtree(path.parent)
     with pytest.raises(LedgerError, match="removed or replaced while in use"):
-        ledger.store([(ask(51), ONE)])
+        ledger.exchange([(ask(51), ONE)])
     ledger.close()
     with Ledger(path) as ledger:
         assert ledger.lookup([ask(51)]) == {ask(51): ONE}
@@ -324,7 +324,7 @@ def test_a_disk_that_fails_to_sync_is_not_asked_twice(path, ask, filled):
     count = failing(ledger, "COMMIT", "SQLITE_IOERR_FSYNC")
     for _ in range(2):
         with pytest.raises(LedgerError, match="the disk failed"):
-            ledger.store([(ask(70), ONE)])
+            ledger.exchange([(ask(70), ONE)])
     assert count["met"] == 1
     ledger.close()
     with Ledger(path) as ledger:
@@ -345,7 +345,7 @@ def test_a_full_disk_keeps_what_was_there_and_what_is_in_hand(path, ask, filled)
     ledger = Ledger(path, patience=3, pause=waits.append)
     full(ledger)
     with pytest.raises(LedgerError, match=r"disk is full.*1 answers just received wait in") as e:
-        ledger.store([(ask(80), BIG)], "one.example")
+        ledger.exchange([(ask(80), BIG)], host="one.example")
     assert waits == [1.0, 1.0, 1.0]
     waiting = [Path(word) for word in str(e.value).split() if word.endswith(".jsonl")]
     assert waiting[0].stat().st_mode & 0o777 == 0o600
@@ -365,7 +365,7 @@ def test_space_that_comes_back_in_time_is_used(path, ask, filled):
 
     ledger = Ledger(path, pause=pause)
     full(ledger)
-    assert ledger.store([(ask(80), BIG)]) == [BIG]
+    assert ledger.exchange([(ask(80), BIG)])[0] == [BIG]
     ledger.close()
     assert verify(path).ok
 
@@ -375,7 +375,7 @@ def test_waiting_for_space_ends_when_the_pause_says_so(path, ask, filled):
     ledger = Ledger(path, pause=lambda seconds: waits.append(seconds) or True)
     full(ledger)
     with pytest.raises(LedgerError, match="disk is full"):
-        ledger.store([(ask(80), BIG)])
+        ledger.exchange([(ask(80), BIG)])
     assert len(waits) == 1
     ledger.close()
 
@@ -390,7 +390,7 @@ def test_answers_that_even_the_side_file_cannot_take_are_said_to_be_lost(
     full(ledger)
     monkeypatch.setattr("tempfile.mkstemp", no_space)
     with pytest.raises(LedgerError, match="1 answers just received are lost"):
-        ledger.store([(ask(80), BIG)])
+        ledger.exchange([(ask(80), BIG)])
     ledger.close()
 
 
@@ -398,14 +398,14 @@ LIMITED = """
 import os, resource, signal, sys
 from probe.errors import LedgerError
 from probe.ledger import Ledger, Question
-from probe.types import Scores
+from probe.types import Failure, Scores
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
 with Ledger(sys.argv[1], patience=0) as ledger:
     for n in range(1000):
         question = Question("i", str(n), "f", (1, 2), "png", 1, "b")
         try:
-            ledger.store([(question, Scores({"a": float(n)}, raw=os.urandom(9000)))])
+            ledger.exchange([(question, Scores({"a": float(n)}, raw=os.urandom(9000)))])
         except LedgerError as error:
             print(n, error)
             break
@@ -447,7 +447,7 @@ def test_a_ledger_held_by_another_process_for_too_long(path, ask, filled, monkey
     monkeypatch.setattr(file, "BUSY_SECONDS", 0.0)
     with Ledger(path) as ledger, FileLock(f"{path}-lock", is_singleton=False):
         with pytest.raises(LedgerError, match="in use by another process"):
-            ledger.store([(ask(90), ONE)])
+            ledger.exchange([(ask(90), ONE)])
         assert len(ledger.lookup([q for q, _ in filled])) == 20
     with Ledger(path) as ledger:
         assert ledger.lookup([ask(90)]) == {ask(90): ONE}
@@ -458,54 +458,70 @@ def test_a_database_locked_from_outside(path, ask, filled, monkeypatch):
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with Ledger(path) as ledger, pytest.raises(LedgerError, match="in use by another process"):
-        ledger.store([(ask(90), ONE)])
+        ledger.exchange([(ask(90), ONE)])
     other.execute("ROLLBACK")
     other.close()
 
 
-def statements_of_a_store(path, ask) -> int:
-    ledger, count = Ledger(path), 0
+def exchange(ledger: Ledger, ask) -> None:
+    """Two answers, a body that cannot be read, what is settled, and what goes out next."""
+    answers = [(ask(1), ONE), (ask(2), BIG), (ask(3), Failure("invalid", "", raw=b"[]"))]
+    ledger.exchange(answers, settled=[ask(4)], intended=[ask(5)], host="h", reading="r")
+
+
+def at_each_statement(ledger: Ledger, act) -> list[str]:
+    """Call `act` with each statement about to be executed; returns the list of those."""
+    seen: list[str] = []
     ledger.lookup([])
     with ledger._database.reading() as connection:
         engine = connection.engine
 
     @event.listens_for(engine, "before_cursor_execute")
-    def see(*rest):
-        nonlocal count
-        count += 1
+    def see(connection, cursor, text, *rest):
+        seen.append(text)
+        act(len(seen))
 
-    ledger.store([(ask(1), ONE), (ask(2), BIG)])
-    ledger.close()
-    return count
+    return seen
+
+
+@pytest.fixture
+def steps(tmp_path, ask):
+    """How many statements an exchange takes, BEGIN and COMMIT among them."""
+    with Ledger(tmp_path / "whole.db") as ledger:
+        ledger.exchange([], intended=[ask(4)], host="h")
+        seen = at_each_statement(ledger, lambda n: None)
+        exchange(ledger, ask)
+    assert [seen[0], seen[-1]] == ["BEGIN IMMEDIATE", "COMMIT"]
+    assert len(seen) > 10
+    return len(seen)
+
+
+def noted(path) -> list[str]:
+    with Database(path).reading() as connection:
+        return list(connection.exec_driver_sql("SELECT change FROM intents").scalars())
 
 
 @pytest.mark.parametrize("name", ["SQLITE_IOERR_WRITE", "SQLITE_FULL", "SQLITE_BUSY", ""])
-def test_whichever_statement_fails_nothing_is_half_stored(tmp_path, ask, name):
-    steps = statements_of_a_store(tmp_path / "whole.db", ask)
-    assert steps > 5
-    for n in range(steps):
-        path = tmp_path / f"{n}{name}.db"
-        ledger = Ledger(path, patience=0)
-        ledger.lookup([])
-        with ledger._database.reading() as connection:
-            engine = connection.engine
-        seen = []
+def test_whichever_statement_fails_nothing_is_half_stored(tmp_path, ask, name, steps):
+    for n in range(1, steps + 1):
 
-        @event.listens_for(engine, "before_cursor_execute")
-        def fail(connection, cursor, text, *rest, n=n, seen=seen):
-            seen.append(text)
-            if len(seen) == n + 1:
+        def fail(met, n=n):
+            if met == n:
                 error = sqlite3.OperationalError("injected")
                 error.sqlite_errorname = name
                 raise error
 
-        with pytest.raises(LedgerError):
-            ledger.store([(ask(1), ONE), (ask(2), BIG)])
-        with Database(path).reading() as connection:
-            assert connection.exec_driver_sql("SELECT count(*) FROM answers").scalar() == 0
+        path = tmp_path / f"{n}.db"
+        ledger = Ledger(path, patience=0)
+        ledger.exchange([], intended=[ask(4)], host="h")
+        at_each_statement(ledger, fail)
+        with pytest.raises(LedgerError, match="3 answers just received wait in"):
+            exchange(ledger, ask)
+        assert (stats(path).answers, stats(path).unread, noted(path)) == (0, 0, [ask(4).change])
         ledger.close()
         with Ledger(path) as again:
             assert len(again.lookup([ask(1), ask(2)])) == 2, "the answers in hand were lost"
+        assert stats(path).unread == 1, "the body in hand was lost"
         assert verify(path).ok
 
 
@@ -535,10 +551,9 @@ def test_no_foreign_error_leaks(path, ask, filled, error, monkeypatch):
     question = ask(1)
     for act in (
         lambda: ledger.lookup([question]),
-        lambda: ledger.store([(question, ONE)]),
-        lambda: ledger.intend([question], None),
-        lambda: ledger.forget([question]),
-        lambda: ledger.outstanding([question]),
+        lambda: ledger.exchange([(question, ONE)]),
+        lambda: ledger.exchange([], intended=[question]),
+        lambda: ledger.exchange([], settled=[question]),
         lambda: ledger.remember("u", "d"),
         ledger.check_writable,
     ):

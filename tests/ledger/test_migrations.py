@@ -78,7 +78,7 @@ def test_an_old_ledger_becomes_a_new_one_with_a_backup(old, ask, known, tmp_path
 
 def test_a_new_ledger_needs_no_backup(path, ask):
     with Ledger(path) as ledger:
-        ledger.store([(ask(1), Scores({"a": 1.0}))])
+        ledger.exchange([(ask(1), Scores({"a": 1.0}))])
     assert not [file for file in path.parent.iterdir() if file.name.endswith(".bak")]
 
 

@@ -31,8 +31,10 @@ def test_a_ledger_that_is_not_there_is_not_made(path, function):
 
 def test_stats(path, filled, ask):
     with Ledger(path) as ledger:
-        ledger.intend([ask(99)], "three.example")
-        ledger.store([(ask(n, image="ef" * 32, backend="x"), Scores({"a": 1.0})) for n in range(3)])
+        ledger.exchange([], intended=[ask(99)], host="three.example")
+        ledger.exchange(
+            [(ask(n, image="ef" * 32, backend="x"), Scores({"a": 1.0})) for n in range(3)]
+        )
         found = stats(path)
     assert (found.answers, found.pictures, found.outstanding, found.schema) == (23, 3, 1, 3)
     assert found.backends == {"onnx:abc": 20, "x": 3}
@@ -74,7 +76,9 @@ def test_jsonl_holds_all_that_is_needed_to_make_the_ledger_again(path, filled):
 
 def test_csv_has_a_row_a_label_and_no_formulas(path, ask):
     with Ledger(path) as ledger:
-        ledger.store([(ask(0, fill="=1+1"), Scores({"@cmd": -0.5, "ok": 0.1 + 0.2, "-a": 1e-300}))])
+        ledger.exchange(
+            [(ask(0, fill="=1+1"), Scores({"@cmd": -0.5, "ok": 0.1 + 0.2, "-a": 1e-300}))]
+        )
     text = io.StringIO()
     export(path, text, "csv")
     rows = list(csv.DictReader(io.StringIO(text.getvalue())))
@@ -119,7 +123,7 @@ def test_recover_reads_around_torn_pages(path, ask):
     answers = [(ask(n), Scores({"a": float(n)}, raw=os.urandom(3000))) for n in range(300)]
     with Ledger(path) as ledger:
         for n in range(0, 300, 10):
-            ledger.store(answers[n : n + 10])
+            ledger.exchange(answers[n : n + 10])
     whole = path.read_bytes()
     pages = len(whole) // 4096
     kept = []
@@ -140,7 +144,7 @@ def test_recover_reads_around_torn_pages(path, ask):
 
 def test_recover_takes_what_a_killed_process_left_in_the_log(path, ask, filled, tmp_path):
     ledger = Ledger(path)
-    ledger.store([(ask(77), Scores({"a": 1.0}))])
+    ledger.exchange([(ask(77), Scores({"a": 1.0}))])
     for name in ("ledger.db", "ledger.db-wal"):
         (tmp_path / name).write_bytes(path.with_name(name).read_bytes())
     log = (tmp_path / "ledger.db-wal").read_bytes()
@@ -165,8 +169,8 @@ def test_an_erased_picture_leaves_no_byte(path, ask):
     plain = Scores({"plain": 0.5}, raw=b"plain-body")
     theirs, mine = ask(1, image="5ec2e7" + "00" * 29), ask(1)
     with Ledger(path) as ledger:
-        ledger.store([(theirs, secret), (mine, plain)], "a.example")
-        ledger.intend([ask(2, image=theirs.image)], "a.example")
+        ledger.exchange([(theirs, secret), (mine, plain)], host="a.example")
+        ledger.exchange([], intended=[ask(2, image=theirs.image)], host="a.example")
     with sqlite3.connect(path) as connection:
         packed = [row[0] for row in connection.execute("SELECT data FROM blobs ORDER BY rowid")]
         values = connection.execute("SELECT scores FROM answers WHERE seq = 1").fetchone()[0]
@@ -185,8 +189,8 @@ def test_an_erased_picture_leaves_no_byte(path, ask):
 
 def test_erasing_reaches_the_log_of_a_run_that_goes_on(path, ask):
     with Ledger(path) as ledger:
-        ledger.store([(ask(1, image="5ec2e7" + "00" * 29), Scores({"a": 1.0}))])
-        ledger.store([(ask(1), Scores({"a": 1.0}))])
+        ledger.exchange([(ask(1, image="5ec2e7" + "00" * 29), Scores({"a": 1.0}))])
+        ledger.exchange([(ask(1), Scores({"a": 1.0}))])
         assert b"5ec2e7" in bytes_beside(path)
         erase(path, image="5ec2e7" + "00" * 29)
         assert b"5ec2e7" not in bytes_beside(path)
@@ -196,7 +200,7 @@ def test_erasing_reaches_the_log_of_a_run_that_goes_on(path, ask):
 def test_erasing_says_when_a_reader_keeps_the_log(path, filled, ask, monkeypatch):
     monkeypatch.setattr("probe.ledger.file.BUSY_SECONDS", 0.0)
     with Ledger(path) as ledger:
-        ledger.store([(ask(50), Scores({"a": 1.0}))])
+        ledger.exchange([(ask(50), Scores({"a": 1.0}))])
         reader = sqlite3.connect(path, isolation_level=None)
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM answers").fetchone()
@@ -210,7 +214,7 @@ def test_erasing_says_when_a_reader_keeps_the_log(path, filled, ask, monkeypatch
 
 def test_erase_by_host_takes_answers_intents_and_descriptions(path, filled, ask):
     with Ledger(path) as ledger:
-        ledger.intend([ask(70)], "one.example")
+        ledger.exchange([], intended=[ask(70)], host="one.example")
         ledger.remember("http://one.example:8000/x", "d")
         ledger.remember("http://two.example", "d")
     assert erase(path, host="one.example").answers == 10
@@ -218,13 +222,13 @@ def test_erase_by_host_takes_answers_intents_and_descriptions(path, filled, ask)
         assert ledger.lookup([q for q, _ in filled]).keys() == {q for q, _ in filled[10:]}
         assert ledger.recall("http://one.example:8000/x") is None
         assert ledger.recall("http://two.example") == "d"
-        assert ledger.outstanding([ask(70)]) == 0
+        assert ledger.exchange([], intended=[ask(70)])[1] == 0
 
 
 def test_a_body_that_another_answer_shares_stays(path, ask):
     with Ledger(path) as ledger:
-        ledger.store([(ask(1), Scores({"a": 1.0}, raw=b"both"))], "x")
-        ledger.store([(ask(2), Scores({"a": 1.0}, raw=b"both"))], "y")
+        ledger.exchange([(ask(1), Scores({"a": 1.0}, raw=b"both"))], host="x")
+        ledger.exchange([(ask(2), Scores({"a": 1.0}, raw=b"both"))], host="y")
     assert erase(path, host="x").bodies == 0
     with Ledger(path) as ledger:
         assert ledger.raw(ask(2)) == b"both"
@@ -236,7 +240,7 @@ def test_prune_by_age_and_backend(path, ask, monkeypatch):
     with Ledger(path) as ledger:
         for n, (days, backend) in enumerate([(9, "a"), (9, "b"), (1, "a"), (1, "b")]):
             monkeypatch.setattr("time.time_ns", lambda d=days: int((now - d * 86400) * 1e9))
-            ledger.store([(ask(n, backend=backend), Scores({"a": 1.0}))])
+            ledger.exchange([(ask(n, backend=backend), Scores({"a": 1.0}))])
     assert prune(path, older_than=timedelta(days=5), backend="a").answers == 1
     assert prune(path, older_than=timedelta(days=5)).answers == 1
     assert prune(path, backend="b").answers == 1
