@@ -8,6 +8,7 @@ found by its thread: the libraries in between have no place to hand it through.
 from __future__ import annotations
 
 import http.client
+import math
 import selectors
 import socket
 import ssl
@@ -180,7 +181,8 @@ class _Connection(HTTPConnection):
     def getresponse(self) -> Any:
         response = super().getresponse()
         _current().head = None
-        self.used = time.monotonic()
+        # A server whose code failed (uvicorn, for one) hangs up afterwards without having said so.
+        self.used = time.monotonic() if response.status < 500 else -math.inf
         return response
 
     def _new_conn(self) -> socket.socket:
