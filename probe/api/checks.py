@@ -31,10 +31,10 @@ COUNTED = ("mime", "n")
 def check(profile: Profile, source: Source) -> None:
     """ProfileError for keys that contradict each other, lack a partner or are of no use."""
     _check_body(profile.request, source)
+    _check_names(profile, source)
     _check_templates(profile.request, source)
     _check_batch(profile, source)
     _check_headers(profile.request, source)
-    _check_names(profile, source)
     _check_reading(profile, source)
     for key, derived in (("nsfw", profile.nsfw), ("sfw", profile.sfw)):
         if derived:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, TypeGuard
 
 from probe.errors import ContractError
 from probe.text import printable
@@ -30,7 +30,7 @@ def excerpt(text: str | bytes) -> str:
     return printable(" ".join(shown.split()), 200) or "an empty answer"
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[int | float]:
     """Whether `value`, out of JSON, is a finite number; true and false are none."""
     if type(value) not in (int, float):
         return False
