@@ -136,6 +136,9 @@ class Rekognition:
     def __repr__(self) -> str:
         return f"Rekognition({self._operation.name})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Rekognition, (self.vars, self._connection)
+
     @property
     def variables(self) -> tuple[Variable, ...]:
         return variables()

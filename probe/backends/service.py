@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from probe.api import request
 from probe.api.expressions import search
@@ -47,10 +48,14 @@ class Service:
         self._trusted = trusted
         self._generation = Generation(profile.name)
         token = profile.request.token
-        self._tokens = Tokens(token, self._settings, self._post_form) if token else None
+        self._tokens = Tokens(token, self._settings, self._fetch) if token else None
 
     def __repr__(self) -> str:
         return f"Service({self.profile.name!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without its environment: a worker has its own, and keys do not travel."""
+        return _unpickled, (self.profile, self._connection, self._trusted)
 
     @property
     def identity(self) -> str:
@@ -86,17 +91,13 @@ class Service:
     def _answers(self, asked: Request, count: int) -> list[Scores | Failure]:
         """The outcomes of a request; one that a token ran out for is sent again with a new one."""
         if self._tokens is None:
-            return self._read(
-                self._fetch(asked.method, asked.url, asked.headers, asked.body), count
-            )
+            return self._read(self._fetch(asked), count)
         for _ in range(2):
-            token = self._tokens.get()
-            headers = {**asked.headers, "Authorization": f"Bearer {token}"}
-            reply = self._fetch(asked.method, asked.url, headers, asked.body, token)
+            signed = self._tokens.signed(asked)
             try:
-                return self._read(reply, count)
+                return self._read(self._fetch(signed), count)
             except AuthError as error:
-                self._tokens.drop(token)
+                self._tokens.drop(signed)
                 refused = error
         raise refused
 
@@ -108,23 +109,21 @@ class Service:
             self._generation.check(None if found is None else str(found))
         return outcomes
 
-    def _post_form(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        return self._fetch("POST", url, headers, body)
-
-    def _fetch(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes, *secrets: str
-    ) -> Reply:
+    def _fetch(self, asked: Request) -> Reply:
         return fetch(
-            method,
-            url,
-            headers=headers,
-            body=body,
+            asked.method,
+            asked.url,
+            headers=asked.headers,
+            body=asked.body,
             timeout=self._connection.timeout,
-            secrets=self._settings.secrets | frozenset(secrets),
+            secrets=self._secrets(),
             ca_file=self._connection.ca_file,
             trusted=self._trusted or self._typed(),
             allow_http=self._connection.allow_http,
         )
+
+    def _secrets(self) -> frozenset[str]:
+        return self._settings.secrets | (self._tokens.known if self._tokens else frozenset())
 
     def _typed(self) -> bool:
         """Whether the host that pictures go to is the one that a variable of the user names."""
@@ -143,3 +142,7 @@ class Service:
         """Which variable holds the address, for the message that nobody is there."""
         names = sorted(known_names(self.profile.request.url)[0])
         return f"; {' and '.join(names)} can name another address" if names else ""
+
+
+def _unpickled(profile: Profile, connection: Connection, trusted: bool) -> Service:
+    return Service(profile, connection=connection, trusted=trusted)
