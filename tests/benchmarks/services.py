@@ -158,33 +158,27 @@ def rank_correlation(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
 
 
 def real(installed: Path) -> None:
-    row(
-        "server",
-        "found",
-        "like the local network's map",
-        "reference",
-        "answers",
-        "calls",
-        "requests",
-        "failures",
-        "seconds",
-    )
-    row(*["---"] * 9)
+    """Like local: the rank correlation of the map with the local network's own."""
+    row("server", "like local", "reference", "answers", "calls", "requests", "failures", "seconds")
+    row(*["---"] * 8)
     with tempfile.TemporaryDirectory() as at:
-        local = occlude("local", RETINA, Path(at), "--codec", "png")
-        row("(local)", "", 1, f"nsfw {local['reference']['nsfw']:.3f}", *counts(local))
+        local = occlude("local", RETINA, Path(at))
+        row("(local)", 1, f"nsfw {local['reference']['nsfw']:.4f}", *counts(local))
     for name, start in SERVERS.items():
         with tempfile.TemporaryDirectory() as at, tempfile.TemporaryDirectory() as scratch:
+            more = [] if name == "nsfwjs" else ["--codec", "png"]
+            if name == "nudenet":
+                more += ["--label", "FACE_FEMALE"]
             with start(installed.resolve() / name, Path(scratch)) as url:
                 api, environ = apis(name, url)
-                picture, more = (
-                    (RETINA, []) if name != "nudenet" else (hopper(), ["--label", "FACE_FEMALE"])
-                )
+                picture = hopper() if name == "nudenet" else RETINA
                 said = occlude(api, picture, Path(at), *more, **environ)
-            label = said["label"]
-            found = ("face" if inside(said["map"], FACE) else "no") if name == "nudenet" else ""
-            like = "" if name == "nudenet" else f"{rank_correlation(said['map'], local['map']):.3f}"
-            row(name, found, like, f"{label} {said['reference'][label]:.3f}", *counts(said))
+        label = said["label"]
+        if name == "nudenet":
+            found = "the face" if inside(said["map"], FACE) else "no"
+        else:
+            found = f"{rank_correlation(said['map'], local['map']):.3f}"
+        row(name, found, f"{label} {said['reference'][label]:.4f}", *counts(said))
 
 
 def hopper() -> str:

@@ -66,6 +66,12 @@ nudenet = fixture_of("nudenet", "nudenet")
 
 
 @pytest.fixture(scope="session")
+def installed():
+    """installed(name): the folder; skips, or fails, where it is not."""
+    return folder_of
+
+
+@pytest.fixture(scope="session")
 def retina():
     return RETINA
 
