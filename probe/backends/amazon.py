@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from probe.api.http import address
@@ -87,6 +88,7 @@ class Client:
             )
         except (BotoCoreError, ValueError) as error:
             raise _unusable(error) from error
+        self.api.meta.events.register(f"before-parse.{service}.*", _whole)
 
     @property
     def url(self) -> str:
@@ -119,6 +121,8 @@ class Client:
                 return Failure("lost", f"{host} gave no whole answer", billed=True)
             case its.BotoCoreError():
                 raise ContractError(f"{host}: {self._shown(error)}") from error
+            case TypeError() | ValueError() | LookupError() | AttributeError() | RecursionError():
+                raise ContractError(f"{host} answered in another form: {error}") from error
         raise error
 
     def _refusal(self, response: dict[str, Any], host: str) -> Failure:
@@ -146,6 +150,15 @@ class Client:
         for secret in keys.get_frozen_credentials() if keys else ():
             text = text.replace(secret, "***") if secret else text
         return printable(text, 300)
+
+
+def _whole(response_dict: Mapping[str, Any], **about: Any) -> None:
+    """botocore takes an answer that was cut short for an empty one."""
+    from botocore.exceptions import IncompleteReadError
+
+    stated, body = response_dict["headers"].get("content-length", ""), response_dict["body"]
+    if stated.isdigit() and len(body) < int(stated):
+        raise IncompleteReadError(actual_bytes=len(body), expected_bytes=int(stated))
 
 
 def _unusable(error: Exception) -> ProfileError:
