@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import ssl
 import threading
 import time
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ from urllib3.exceptions import HTTPError
 
 from probe.api.addresses import address, check_host, checked_url, is_loopback
 from probe.api.problems import Lost, problem
-from probe.api.secrets import masked, masked_bytes, remember
+from probe.api.secrets import masked, masked_bytes, redact_logs, remember
 from probe.api.wire import CONNECT_SECONDS, Adapter, Exchange, TooLarge, exchanging
 from probe.errors import ProbeError, UsageError
 from probe.text import printable
@@ -60,6 +61,14 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 _thread = threading.local()
+
+redact_logs(
+    "urllib3.connection",
+    "urllib3.connectionpool",
+    "urllib3.poolmanager",
+    "urllib3.response",
+    "urllib3.util.retry",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,11 +271,9 @@ def _credentials(headers: Mapping[str, str]) -> frozenset[str]:
 
 
 def _certificates(ca_file: str | None) -> str | bool:
+    """What certificates are checked against: a file, a folder, or True for certifi's."""
     names = (os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"))
-    chosen = ca_file or next(filter(None, names), None)
-    if chosen and not os.path.exists(chosen):
-        raise UsageError(f"no certificates at {printable(chosen)!r}: there is no such file")
-    return chosen or True
+    return ca_file or next(filter(None, names), None) or True
 
 
 def _adapter(verify: str | bool) -> Adapter:
@@ -276,6 +283,12 @@ def _adapter(verify: str | bool) -> Adapter:
         _thread.adapters, _thread.pid = {}, os.getpid()
     adapters: dict[str | bool, Adapter] = _thread.adapters
     if verify not in adapters:
+        if isinstance(verify, str) and not os.path.isdir(verify):
+            try:
+                ssl.create_default_context(cafile=verify)
+            except OSError as error:
+                said = "none in it" if isinstance(error, ssl.SSLError) else error.strerror
+                raise UsageError(f"no certificates in {printable(verify)!r}: {said}") from error
         adapters[verify] = Adapter()
     return adapters[verify]
 

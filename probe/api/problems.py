@@ -50,7 +50,7 @@ def problem(error: Exception, exchange: Exchange, host: str, seconds: float) -> 
     if isinstance(error, ProbeError):
         return error
     causes = list(_causes(error))
-    if isinstance(error, exceptions.InvalidSchema | exceptions.InvalidProxyURL):
+    if isinstance(error, exceptions.InvalidSchema | exceptions.InvalidURL):
         found: ProbeError = UsageError(
             f"the proxy of the environment for {host} cannot be used (http and https ones can): "
             "unset it, or set no_proxy"

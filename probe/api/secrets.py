@@ -58,9 +58,15 @@ def _forms(secrets: frozenset[str]) -> tuple[str, ...]:
 
 
 class Redaction(logging.Filter):
-    """Log records lose their secrets and queries, and the traceback that may show headers."""
+    """Log records lose their secrets and queries, and tracebacks, which may show headers."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = redacted(record.getMessage()), ()
         record.exc_info = record.exc_text = record.stack_info = None
         return True
+
+
+def redact_logs(*names: str) -> None:
+    """Let no record of these loggers pass with a secret in it."""
+    for name in names:
+        logging.getLogger(name).addFilter(Redaction())

@@ -60,8 +60,8 @@ class Listener:
 
     def close(self) -> None:
         self.stop.set()
-        with suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
+        with suppress(OSError), socket.socket() as last:
+            last.connect(("127.0.0.1", self.port))
         self._threads[0].join()
         for connection in self._open:
             with suppress(OSError):
