@@ -38,7 +38,8 @@ def scored(profile: Profile, rows: Sequence[tuple[Any, ...]]) -> dict[str, float
         own[label] = max(value, own.get(label, value))
     if not own and profile.scores.missing is None:
         raise BadItem("no scores at all (scores.missing)")
-    return {**_derived(profile, own), **own}
+    made = _derived(profile, own)
+    return made | {label: value for label, value in own.items() if label not in made}
 
 
 def _numbers(profile: Profile, rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, float]]:
