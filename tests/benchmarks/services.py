@@ -62,11 +62,9 @@ def environ_of(name: str, url: str) -> dict[str, str]:
     if name == "rekognition":
         return AMAZON | {"AWS_ENDPOINT_URL_REKOGNITION": url}
     text = catalogue.source_of(name).read_text(encoding="utf-8")
-    found = re.findall(r"\$\{(\w+)(?::-(?:https?://[^/}]+([^}]*))?)?\}(/)?", text)
-    environ: dict[str, str] = {}
-    for variable, path, _ in found:
-        is_address = re.search(r"url = \"\$\{" + variable, text) is not None
-        environ[variable] = url + path if is_address else KEY
+    environ = dict.fromkeys(re.findall(r"\$\{(\w+)", text), KEY)
+    for variable, path in re.findall(r'url = "\$\{(\w+)(?::-https?://[^/}]+([^}]*))?\}', text):
+        environ[variable] = url + path
     return environ
 
 

@@ -100,8 +100,8 @@ def mlserver(folder: Path, scratch: Path) -> AbstractContextManager[str]:
     return server(command, port, "/v2/models/nsfw/ready", scratch, env)
 
 
-def litserve(folder: Path, scratch: Path) -> AbstractContextManager[str]:
-    port = free_port()
+def litserve(folder: Path, scratch: Path, port: int = 0) -> AbstractContextManager[str]:
+    port = port or free_port()
     command = [folder / "bin/python", HERE / "litserve/serve.py", port]
     return server(command, port, "/health", scratch)
 
