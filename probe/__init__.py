@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from probe.backends import from_callable
+    from probe.backends.names import service
     from probe.errors import Interrupted, ProbeError
     from probe.heatmap import Heatmap
     from probe.plan import Plan
@@ -34,6 +35,7 @@ _HOME = {
     "Scores": "probe.types",
     "Window": "probe.types",
     "from_callable": "probe.backends",
+    "service": "probe.backends.names",
 }
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "Scores",
     "Window",
     "from_callable",
+    "service",
 ]
 
 

@@ -46,6 +46,7 @@ def test_the_public_names_are_these():
         "Scores",
         "Window",
         "from_callable",
+        "service",
     ]
     for name in probe.__all__:
         assert getattr(probe, name).__name__ == name
