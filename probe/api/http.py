@@ -199,7 +199,6 @@ def _exchange(
     left = exchange.left()
     with _adapter(verify).send(
         prepared,
-        stream=True,
         timeout=(min(left, CONNECT_SECONDS), left),
         verify=verify,
         proxies=_proxies(prepared.url or ""),
@@ -212,7 +211,6 @@ def _exchange(
             body += part
             if len(body) > max_bytes:
                 raise TooLarge(f"an answer of more than {max_bytes} bytes")
-            exchange.left()
         kept = {
             name: masked(value.partition("?")[0] if name.lower() == "location" else value, secrets)
             for name, value in response.headers.items()

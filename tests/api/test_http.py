@@ -307,6 +307,12 @@ def test_connections_are_kept(wild):
     assert (len(server.requests), server.connections) == (5, 1)
 
 
+def test_a_connection_on_which_the_server_failed_is_renewed(wild):
+    server = wild(says(answer(b"", "500 Oops"), answer(b"ok")))
+    assert [get(server.url).status for _ in range(2)] == [500, 200]
+    assert server.connections == 2
+
+
 def test_a_connection_that_was_idle_for_long_is_renewed(wild, monkeypatch):
     server = wild(says(answer(b"ok")))
     get(server.url)
@@ -332,31 +338,32 @@ def test_nothing_is_asked_on_a_connection_whose_server_just_failed(wild):
     assert server.connections == 2
 
 
-def leaving(server, connection, request):
-    """Answers and goes away, though it did not say so."""
-    connection.sendall(answer(b"ok"))
-    connection.close()
+class Leaving:
+    """A script: answers the first `answers` requests; after each it goes away without a word."""
 
+    def __init__(self, answers):
+        self.answers = answers
+        self.gone = threading.Event()
 
-def test_a_kept_connection_that_was_closed_meanwhile_is_renewed(wild, monkeypatch):
-    server = wild(leaving)
-    get(server.url)
-    monkeypatch.setattr(wire._Connection, "is_connected", True)  # it is closed while this is asked
-    assert post(server.url).body == b"ok"
-    assert (len(server.requests), server.connections) == (2, 2)
-
-
-def test_a_renewed_connection_is_not_renewed_again(wild, monkeypatch):
-    def script(server, connection, request):
-        if len(server.requests) == 1:
+    def __call__(self, server, connection, request):
+        if len(server.requests) <= self.answers:
             connection.sendall(answer(b"ok"))
         connection.close()
+        self.gone.set()
 
+
+@pytest.mark.parametrize("answers", [1, 2])
+def test_a_kept_connection_that_was_closed_meanwhile_is_renewed_once(wild, monkeypatch, answers):
+    script = Leaving(answers)
     server = wild(script)
     get(server.url)
-    monkeypatch.setattr(wire._Connection, "is_connected", True)
-    with pytest.raises(Lost):
-        post(server.url)
+    assert script.gone.wait(5)
+    monkeypatch.setattr(wire._Connection, "is_connected", True)  # it is closed while this is asked
+    if answers == 2:
+        assert post(server.url).body == b"ok"
+    else:
+        with pytest.raises(Lost, match="without an answer"):
+            post(server.url)
     assert (len(server.requests), server.connections) == (2, 2)
 
 

@@ -462,9 +462,8 @@ def test_an_unknown_host_is_named(monkeypatch):
 
 
 def test_https_to_a_plain_port_says_so_and_is_not_tried_as_http():
-    with serve(Planted()) as server:
-        with pytest.raises(Rejected, match="is it http://"):
-            _ = Http(server.url.replace("http", "https")).identity
+    with serve(Planted()) as server, pytest.raises(Rejected, match="is it http://"):
+        _ = Http(server.url.replace("http", "https")).identity
 
 
 def test_failing_calls_leave_no_open_file(wild, sample):

@@ -1,6 +1,6 @@
 import pytest
 
-from probe.api.http import address, retry_after
+from probe.api.http import retry_after
 
 NOW = "Sun, 06 Nov 1994 08:49:37 GMT"
 
@@ -42,15 +42,3 @@ def test_a_broken_clock_of_the_server_is_no_wait():
 
 def test_without_the_servers_clock_ours_is_used():
     assert retry_after("Sun, 06 Nov 1994 08:50:37 GMT") is None
-
-
-@pytest.mark.parametrize(
-    ("url", "host"),
-    [
-        ("http://a.example", "a.example:80"),
-        ("https://a.example/v1", "a.example:443"),
-        ("http://[::1]:8000", "[::1]:8000"),
-    ],
-)
-def test_an_address_has_its_port(url, host):
-    assert address(url) == host
