@@ -152,19 +152,30 @@ def encode(image: Image.Image, codec: Codec) -> bytes:
         raise UsageError(f"only RGB pictures are encoded, not {image.mode}")
     if image.info:
         image = plain(image)
-    buffer = BytesIO()
     if codec.format == "jpeg":
         if max(image.size) > MAX_JPEG_SIDE:
             raise UsageError(
                 f"a JPEG has at most {MAX_JPEG_SIDE:,} pixels a side, not {max(image.size):,}: "
                 "send it smaller, or as PNG"
             )
-        image.save(buffer, "JPEG", quality=codec.quality, subsampling=0)
-    elif codec.format == "png":
+        with _scratch() as file:
+            image.save(file, "JPEG", quality=codec.quality, subsampling=0)
+            file.seek(0)
+            return file.read()
+    if codec.format == "png":
+        buffer = BytesIO()
         image.save(buffer, "PNG", compress_level=1, compress_type=Z_RLE)
-    else:
-        raise UsageError(f"the codec {codec.format!r} sends pixels as they are: nothing to encode")
-    return buffer.getvalue()
+        return buffer.getvalue()
+    raise UsageError(f"the codec {codec.format!r} sends pixels as they are: nothing to encode")
+
+
+def _scratch() -> IO[bytes]:
+    """A file in memory. Where the system knows it as a file, Pillow's JPEG encoder lets other
+    threads run meanwhile."""
+    try:
+        return os.fdopen(os.memfd_create("probe"), "w+b")
+    except (AttributeError, OSError):
+        return BytesIO()
 
 
 def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:

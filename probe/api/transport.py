@@ -6,9 +6,11 @@ batch, `probe.api.pace` says when, `probe.api.purse` whether.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from queue import SimpleQueue
 
 from probe.api.pace import Pace
@@ -18,15 +20,23 @@ from probe.types import Backend, Codec, Variant
 
 MOST_THREADS = 64
 MOST_AHEAD = 8
+CORES = min(4, os.cpu_count() or 1)
 
-Job = tuple[Sequence[int], Sequence[Variant]]
+
+@dataclass(eq=False)
+class _Job:
+    """A batch on its way to a worker. left: variants still to be encoded."""
+
+    tags: Sequence[int]
+    variants: Sequence[Variant]
+    left: int
 
 
 class Transport:
     """Worker threads that score batches on `backend`: `submit` them, take them from `done`.
 
-    While they wait for answers, one more thread encodes what is to be sent next. All are
-    daemons: a second Ctrl-C leaves at once.
+    While they wait for answers, others encode what is to be sent next. All are daemons: a second
+    Ctrl-C leaves at once.
     """
 
     def __init__(self, backend: Backend, codec: Codec, purse: Purse, pace: Pace) -> None:
@@ -36,11 +46,12 @@ class Transport:
         self._pace = pace
         self._stopped = threading.Event()
         self._sender = Sender(backend, codec, purse, pace, self._stopped)
-        self._ready: SimpleQueue[Job | None] = SimpleQueue()
-        self._jobs = self._ready if codec.format == "pixels" else SimpleQueue[Job | None]()
+        self._raw: SimpleQueue[tuple[_Job, Variant] | None] = SimpleQueue()
+        self._ready: SimpleQueue[_Job | None] = SimpleQueue()
+        self._lock = threading.Lock()
         self.done: SimpleQueue[Delivery | BaseException] = SimpleQueue()
         self._workers: list[threading.Thread] = []
-        self._encoder: threading.Thread | None = None
+        self._encoders: list[threading.Thread] = []
 
     @property
     def batch(self) -> int:
@@ -54,9 +65,14 @@ class Transport:
     def submit(self, tags: Sequence[int], variants: Sequence[Variant]) -> None:
         if len(self._workers) < self._concurrency:
             self._workers.append(_started(self._work, "probe-send"))
-        if self._encoder is None and self._jobs is not self._ready:
-            self._encoder = _started(self._encode, "probe-encode")
-        self._jobs.put((tags, variants))
+        job = _Job(tags, variants, len(variants))
+        if self._codec.format == "pixels":
+            self._ready.put(job)
+            return
+        if len(self._encoders) < CORES:
+            self._encoders.append(_started(self._encode, "probe-encode"))
+        for variant in variants:
+            self._raw.put((job, variant))
 
     def stop(self) -> None:
         """No new sends from now on; all that wait wake up and give up."""
@@ -66,36 +82,34 @@ class Transport:
     def close(self, wait: bool = True) -> None:
         """End the threads, after what they have in flight unless told not to `wait`."""
         self.stop()
-        threads = [*self._workers]
-        if self._encoder is not None:
-            threads.append(self._encoder)
-            self._jobs.put(None)
-        else:
-            self._end_workers()
-        if wait:
-            for thread in threads:
-                thread.join()
+        for _ in self._encoders:
+            self._raw.put(None)
+        for thread in self._encoders if wait else ():
+            thread.join()
+        for _ in self._workers:
+            self._ready.put(None)
+        for thread in self._workers if wait else ():
+            thread.join()
 
     def _work(self) -> None:
         while (job := self._ready.get()) is not None:
-            delivery = self._sender.deliver(*job)
+            delivery = self._sender.deliver(job.tags, job.variants)
             if delivery.error is not None:
                 self.stop()
             self.done.put(delivery)
 
     def _encode(self) -> None:
         """A variant keeps what it was encoded to, so that the sender finds it done."""
-        while (job := self._jobs.get()) is not None:
-            for variant in job[1]:
-                if not self._stopped.is_set():
-                    with suppress(Exception):  # the sender meets it again, and says so
-                        variant.encode(self._codec)
-            self._ready.put(job)
-        self._end_workers()
-
-    def _end_workers(self) -> None:
-        for _ in self._workers:
-            self._ready.put(None)
+        while (task := self._raw.get()) is not None:
+            job, variant = task
+            if not self._stopped.is_set():
+                with suppress(Exception):  # the worker meets it again, and says so
+                    variant.encode(self._codec)
+            with self._lock:
+                job.left -= 1
+                is_last = job.left == 0
+            if is_last:
+                self._ready.put(job)
 
 
 def most_threads() -> int:
