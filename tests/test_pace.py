@@ -225,8 +225,11 @@ def test_a_wait_of_more_than_two_minutes_is_not_waited_and_the_time_is_told():
     pace.throttled(pace.enter(), wait=3600.0)
     with pytest.raises(RateLimited, match="3600 s") as limited:
         pace.enter()
-    assert re.search(r"from (\d{4}-\d\d-\d\d )?\d\d:\d\d", str(limited.value))
+    assert re.search(r"until (\d{4}-\d\d-\d\d )?\d\d:\d\d", str(limited.value))
     assert clock.waits == []
+    patient = pace_of(Limits(), Clock(), uniform=1.0)
+    patient.throttled(patient.enter(), wait=LONGEST_WAIT)
+    assert patient.enter() is not None
     assert limited.value.exit_code == 5
     clock.now += 3600 - LONGEST_WAIT
     assert pace.enter() is not None

@@ -87,8 +87,7 @@ class Pace:
                 delay = self._delay(now)
                 if delay is not None and delay > LONGEST_WAIT:
                     raise RateLimited(
-                        f"the service takes no more for {delay:.0f} s: the same command goes on "
-                        f"from {_time_in(delay)}"
+                        f"the service takes no more for {delay:.0f} s, until {_time_in(delay)}"
                     )
                 if delay is None or delay > 0:
                     self._wait(delay)
@@ -120,9 +119,8 @@ class Pace:
             if ticket.episode == self._episode:
                 self._episode += 1
                 self._allowed = max(1.0, self._allowed / 2)
-                pause = self._backoff() if wait is None else wait * (1 + JITTER * self._uniform())
+                self._until = max(self._until, now + self._pause(wait))
                 self._in_a_row += 1
-                self._until = max(self._until, now + pause)
             elif wait is not None:
                 self._until = max(self._until, now + wait)
 
@@ -138,7 +136,9 @@ class Pace:
         with self._changed:
             self._changed.notify_all()
 
-    def _backoff(self) -> float:
+    def _pause(self, wait: float | None) -> float:
+        if wait is not None:
+            return min(wait * (1 + JITTER * self._uniform()), max(wait, LONGEST_WAIT))
         retry = self._retry
         steps = min(self._in_a_row, 64)
         return self._uniform() * min(retry.cap, retry.base * retry.factor**steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
@@ -15,7 +16,7 @@ from probe.api.pace import Pace, Ticket
 from probe.api.purse import Oversized, Purse
 from probe.errors import BackendError, ContractError, LimitReached, Rejected, Unreachable
 from probe.limits import Retry
-from probe.types import Backend, Codec, Failure, Scores, Variant
+from probe.types import Backend, Codec, Failure, FailureKind, Scores, Variant
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +54,12 @@ class _Backoff(wait_base):
 
 
 class _Batch:
-    """Which variants still need an answer, and how often each was sent in earnest."""
+    """Which variants still need an answer, and how often each failed in which way."""
 
     def __init__(self, variants: Sequence[Variant]) -> None:
         self.variants = variants
         self.outcomes: list[Scores | Failure] = [UNSENT] * len(variants)
-        self.tries = [0] * len(variants)
+        self.failed = [Counter[FailureKind]() for _ in variants]
         self.waiting = list(range(len(variants)))
         self.cause: BackendError | None = None
 
@@ -182,7 +183,8 @@ class Sender:
             raise
         for i, outcome in zip(indexes, outcomes, strict=True):
             batch.outcomes[i] = outcome
-            batch.tries[i] += not _is_throttled(outcome)
+            if isinstance(outcome, Failure):
+                batch.failed[i][outcome.kind] += 1
         batch.cause = cause
         if not isinstance(cause, Unreachable):
             self._purse.settle(outcomes)
@@ -236,9 +238,10 @@ class Sender:
             return True
         attempts = self._limits.retry.attempts
         if isinstance(batch.cause, Unreachable):
-            return batch.tries[index] < min(attempts, NOBODY_THERE)
-        perhaps_billed = outcome.billed or outcome.kind != "unavailable"
-        return batch.tries[index] < (min(attempts, PERHAPS_BILLED) if perhaps_billed else attempts)
+            attempts = min(attempts, NOBODY_THERE)
+        elif outcome.billed or outcome.kind != "unavailable":
+            attempts = min(attempts, PERHAPS_BILLED)
+        return batch.failed[index][outcome.kind] < attempts
 
 
 def _is_throttled(outcome: Scores | Failure) -> bool:
