@@ -25,14 +25,14 @@ USUAL_PATH = "/predict"
 class Try:
     """One contract, led to the server: its profile as TOML and what was changed in it.
 
-    needs: variables with keys. guessed: the request of a contract that is none of the known, at
-    `base` + `path`; how its answer is read must be guessed as well.
+    keys: variables that hold its keys. guessed: the request of a contract that is none of the
+    known, at `base` + `path`; how its answer is read must be guessed as well.
     """
 
     name: str
     text: str
     said: tuple[str, ...] = ()
-    needs: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
     base: str = ""
     path: str = ""
     guessed: Mapping[str, str] | None = None
@@ -63,7 +63,7 @@ def candidates(
                     one = _led_here(here, origin, facts)
                     if is_there(place):
                         yield one
-                    elif not one.needs:
+                    elif not one.keys:
                         absent.append(one)
     for place in (path,) if path else (*facts.paths, USUAL_PATH):
         yield from _made_up(origin, place, facts.paths.get(place, {}))
@@ -71,8 +71,10 @@ def candidates(
 
 
 def _speaking(place: str) -> list[Profile]:
-    """The profiles that know the path, whoever's server it is: keys are not sent to find out."""
-    return catalogue.at("http://127.0.0.1" + urlsplit(place).path)
+    """The profiles that know the path, whoever's server it is: no key is sent to find out. Those
+    that answer the question of the project first, then those of plain JSON."""
+    known = catalogue.at("http://127.0.0.1" + urlsplit(place).path)
+    return sorted(known, key=lambda one: (one.nsfw is None, one.request.body != "json"))
 
 
 def _places(url: str, origin: str, facts: Facts) -> Iterator[str]:
@@ -93,8 +95,8 @@ def _led_here(profile: Profile, origin: str, facts: Facts) -> Try:
         text, before = drafts.with_input(text, name), text
         said += [f"its input is called {name}"] if text != before else []
     settings = Settings(profile, {})
-    needs = tuple(one.name for one in settings.variables if one.secret and one.needed)
-    return Try(profile.name, text, tuple(said), needs)
+    keys = tuple(one.name for one in settings.variables if one.secret and one.needed)
+    return Try(profile.name, text, tuple(said), keys)
 
 
 def _made_up(origin: str, path: str, bodies: Mapping[str, Mapping[str, object]]) -> Iterator[Try]:

@@ -25,12 +25,21 @@ from probe.backends.connection import Connection
 from probe.backends.contract import read_description
 from probe.backends.facts import facts_of
 from probe.backends.guess import guess
-from probe.errors import BackendError, ContractError, LimitReached, ProfileError, Unreachable
-from probe.text import printable
+from probe.errors import (
+    AuthError,
+    BackendError,
+    ContractError,
+    LimitReached,
+    MissingExtra,
+    ProfileError,
+    Unreachable,
+)
+from probe.text import count, printable
 from probe.types import Codec, Failure, Scores, Variant
 
 QUICK = 10.0
 OWN = "probe/1"
+NO_KEY = "no-key-to-find-out"
 
 
 @dataclass(slots=True)
@@ -84,15 +93,10 @@ class _Detector:
         facts = facts_of(origin, self._ask)
         found.said += facts.said
         for one in candidates(self._url, origin, facts, self._is_there):
-            if one.needs and not self._may_use_keys():
-                found.said.append(
-                    f"its path is that of {one.name}, which needs {' and '.join(one.needs)}: "
-                    f"not tried, for keys are not sent to find out; try --api {self._url}"
-                )
-            elif found.calls >= most:
-                found.said.append(f"stopped after {most} calls; --max-calls allows more")
+            if found.calls >= most:
+                found.said.append(f"stopped after {count(most, 'call')}; --max-calls allows more")
                 break
-            elif self._fits(one):
+            if self._fits(one):
                 break
         return found
 
@@ -129,50 +133,56 @@ class _Detector:
             trusted=True,
         )
 
-    def _may_use_keys(self) -> bool:
-        return is_loopback(self._url)
-
     def _fits(self, one: Try) -> bool:
         """Send the picture by this contract; True when its answer can be read."""
+        found = self._found
         try:
-            profile = parse(one.text, one.name)
-            reply = self._sent(profile)
-        except (BackendError, ProfileError) as error:
-            self._found.tried.append((one.name, str(error)))
+            reply = self._sent(parse(one.text, one.name))
+        except (BackendError, ProfileError, MissingExtra) as error:
+            found.tried.append((one.name, str(error)))
             return False
-        said = ""
+        said = f"answered {reply.status}: {reply.excerpt}"
         for text, guessed in _readings(one, reply):
-            scores, problem = _read(text, reply)
-            if scores is not None:
-                self._found.tried.append((one.name, "its answer was read"))
-                self._found.said += [*one.said, *guessed]
-                self._found.contract, self._found.profile = one.name, text
-                self._found.scores = scores
-                return True
-            said = said or problem
-        self._found.tried.append((one.name, said))
+            try:
+                found.scores = _read(text, reply)
+            except AuthError as error:
+                guessed = [f"it wants a key: {error}"]
+            except (BackendError, LimitReached, ProfileError) as error:
+                said = str(error)
+                continue
+            found.tried.append((one.name, "its answer was read" if found.scores else "wants a key"))
+            needed = [f"its keys are taken from {' and '.join(one.keys)}"] if one.keys else []
+            found.said += [*one.said, *guessed, *needed]
+            found.contract, found.profile = one.name, text
+            return True
+        found.tried.append((one.name, said))
         return False
 
     def _sent(self, profile: Profile) -> Reply:
-        secret = {one.name for one in Settings(profile).variables if one.secret}
-        kept = self._may_use_keys()
-        environ = {k: v for k, v in self._environ.items() if kept or k not in secret}
-        codec = Codec(profile.limits.formats[0])
+        """The picture, sent by this profile; keys of the environment stay on this machine."""
+        environ = dict(self._environ)
+        for one in Settings(profile, environ).variables:
+            if one.secret and one.needed and not (one.set and is_loopback(self._url)):
+                environ[one.name] = NO_KEY
+            elif one.secret and not is_loopback(self._url):
+                environ.pop(one.name, None)
+        settings = Settings(profile, environ)
+        formats = profile.limits.formats
+        codec = Codec("png" if "png" in formats else formats[0])
         picture, mime = self._picture.encode(codec), f"image/{codec.format}"
-        asked = request.render(profile, Settings(profile, environ), [picture], mime)
+        asked = request.render(profile, settings, [picture], mime)
         self._found.calls += 1
         return self._send(
             asked.method, asked.url, asked.headers, asked.body, self._connection.timeout
         )
 
 
-def _read(text: str, reply: Reply) -> tuple[Scores | None, str]:
-    """The scores by this profile, or why there are none."""
-    try:
-        outcome = Reader(parse(text, "the starting profile")).outcomes(reply, 1)[0]
-    except (BackendError, LimitReached, ProfileError) as error:
-        return None, str(error)
-    return (None, outcome.message) if isinstance(outcome, Failure) else (outcome, "")
+def _read(text: str, reply: Reply) -> Scores:
+    """The scores by this profile; raises what says why there are none."""
+    outcome = Reader(parse(text, "the starting profile")).outcomes(reply, 1)[0]
+    if isinstance(outcome, Failure):
+        raise BackendError(outcome.message)
+    return outcome
 
 
 def _readings(one: Try, reply: Reply) -> Iterator[tuple[str, list[str]]]:

@@ -32,8 +32,6 @@ def led_to(text: str, base: str, path: str, vars: Mapping[str, str]) -> str:
 
     def led(table: str, key: str, line: str) -> str | None:
         match table, key:
-            case "", "name":
-                return 'name = "detected"'
             case "", "price" | "source" | "threshold":
                 return None
             case "price", _:

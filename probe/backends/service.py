@@ -17,7 +17,7 @@ from probe.api.response import Reader
 from probe.api.settings import Settings, Variable, known_names
 from probe.backends.connection import Connection, Generation
 from probe.backends.token import Tokens
-from probe.errors import AuthError, Unreachable
+from probe.errors import AuthError, Unreachable, UsageError
 from probe.limits import Limits
 from probe.types import Codec, Failure, Scores, Variant
 
@@ -110,17 +110,20 @@ class Service:
         return outcomes
 
     def _fetch(self, asked: Request) -> Reply:
-        return fetch(
-            asked.method,
-            asked.url,
-            headers=asked.headers,
-            body=asked.body,
-            timeout=self._connection.timeout,
-            secrets=self._secrets(),
-            ca_file=self._connection.ca_file,
-            trusted=self._trusted or self._typed(),
-            allow_http=self._connection.allow_http,
-        )
+        try:
+            return fetch(
+                asked.method,
+                asked.url,
+                headers=asked.headers,
+                body=asked.body,
+                timeout=self._connection.timeout,
+                secrets=self._secrets(),
+                ca_file=self._connection.ca_file,
+                trusted=self._trusted or self._typed(),
+                allow_http=self._connection.allow_http,
+            )
+        except UsageError as error:
+            raise UsageError(f"{error}{self._base()}") from error
 
     def _secrets(self) -> frozenset[str]:
         return self._settings.secrets | (self._tokens.known if self._tokens else frozenset())
@@ -141,7 +144,7 @@ class Service:
     def _base(self) -> str:
         """Which variable holds the address, for the message that nobody is there."""
         names = sorted(known_names(self.profile.request.url)[0])
-        return f"; {' and '.join(names)} can name another address" if names else ""
+        return f"; {' and '.join(names)} names the address" if names else ""
 
 
 def _unpickled(profile: Profile, connection: Connection, trusted: bool) -> Service:

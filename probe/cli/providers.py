@@ -179,6 +179,7 @@ def detect(url: str, image: str, max_calls: int, out: Path | None, **given: Any)
 def _tell(found: Detection, image: str, out: Path | None, quiet: bool) -> None:
     """What was tried and found, for people; the profile on stdout where no file takes it."""
     from probe.backends.detect import shown
+    from probe.backends.drafts import BASE
 
     for name, said in found.tried:
         click.echo(f"tried {name}: {printable(said, 300)}", err=True)
@@ -189,9 +190,11 @@ def _tell(found: Detection, image: str, out: Path | None, quiet: bool) -> None:
     click.echo(f"{found.contract} fits: {shown(found)}".removesuffix(": "), err=True)
     if found.profile is not None and out is None:
         click.echo(found.profile, nl=False)
-    api = printable(shlex.quote(str(out) if out else found.url))
     if found.profile is None or out is not None:
-        click.echo(f"next: probe occlude {printable(shlex.quote(image))} --api {api}", err=True)
+        api, shown_image = shlex.quote(str(out) if out else found.url), shlex.quote(image)
+        parts = urlsplit(found.url)
+        typed = f"{BASE}={parts.scheme}://{parts.netloc} " if out else ""
+        click.echo(printable(f"next: {typed}probe occlude {shown_image} --api {api}"), err=True)
 
 
 def _write(path: Path, text: str) -> None:
