@@ -2,7 +2,13 @@ from __future__ import annotations
 
 import sqlite3
 
-from probe import Prober, from_callable
+import numpy as np
+import pytest
+
+from probe import Failure, Prober, Scores, from_callable
+from probe.errors import ContractError, LabelError
+from probe.ledger import Ledger
+from probe.limits import Limits
 from probe.testing.planted import Planted, planted_picture
 
 
@@ -55,3 +61,101 @@ def test_holes_are_counted():
     result = Prober(from_callable(score, ["x"])).probe(planted_picture(), method="grid")
     note = next(note for note in result.notes if "no score" in note)
     assert note == "1 variant got no score; the map leaves it out: the score of 'x' is nan."
+
+
+def noisy(at_the_end, middle=0.0, second=0.5):
+    """A service whose unchanged picture scores .5, then `second`, and at the end that."""
+    asked = iter([0.5, second, *(0.1 + i / 100 + middle for i in range(37)), at_the_end])
+    backend = from_callable(lambda images: [{"x": next(asked)} for _ in images], ["x"])
+    return Prober(backend, repeats=2).probe(planted_picture(), budget=40)
+
+
+def test_a_score_that_drifts_is_said_and_widens_the_errors():
+    steady, drifting = noisy(0.5), noisy(0.8)
+    assert not any("moved" in note for note in steady.notes)
+    assert any("moved by 0.3 during the run" in note for note in drifting.notes)
+    calm, wide = steady.heatmap().stderr, drifting.heatmap().stderr
+    np.testing.assert_allclose(wide, np.hypot(calm, 0.15), rtol=1e-5)
+    np.testing.assert_array_equal(steady.heatmap().values, drifting.heatmap().values)
+
+
+def test_noise_is_no_drift():
+    assert not any("moved" in note for note in noisy(0.58, second=0.54).notes)
+    assert any("moved" in note for note in noisy(0.6, second=0.54).notes)
+    assert any("moved" in note for note in noisy(0.4, second=0.54).notes)
+
+
+class TopOnly(Planted):
+    """Leaves labels below .5 out of its answers, as a service that lists the likely ones does."""
+
+    def answer(self, image):
+        return Scores({name: s for name, s in super().answer(image).items() if s >= 0.5})
+
+
+def probed(missing, label=None, **options):
+    limits = Limits(batch=8, formats=("pixels",), labels=(), question="nsfw", missing=missing)
+    return Prober(TopOnly(limits=limits), repeats=0, ledger=Ledger(None), **options).probe(
+        planted_picture(), label, method="grid"
+    )
+
+
+def test_a_label_left_out_has_the_number_that_the_profile_states():
+    result = probed(0.0)
+    low = [a for a in result.answers if "nsfw" not in a.outcome]
+    assert low
+    assert result.failures == []
+    assert result.describe(low[0])["score"] == 0.0
+    assert result.strongest in low
+    heat = result.heatmap()
+    assert heat.answers == len(result.answers)
+    assert float(np.nanmin(heat.mean_score)) < 0.5
+
+
+def test_a_label_left_out_is_a_hole_where_the_profile_states_no_number():
+    result = probed(None)
+    low = [a for a in result.answers if "nsfw" not in a.outcome]
+    assert len(result.failures) == len(low) > 0
+    assert result.describe(low[0])["score"] is None
+    assert result.heatmap().answers == len(result.answers) - len(low)
+    note = next(note for note in result.notes if "no score" in note)
+    assert note.startswith(f"{len(low)} variants got no score")
+    assert "'nsfw'" in note
+
+
+def test_a_label_that_the_reference_leaves_out_is_known_by_its_number():
+    result = probed(0.0, "nsfw", fill="black")
+    assert result.label == "nsfw"
+    limits = Limits(formats=("pixels",), labels=("gun", "knife"), missing=0.0)
+    backend = Planted(limits=limits, identity="guns")
+    backend.answer = lambda image: Scores({"knife": 0.7})
+    result = Prober(backend, repeats=0, ledger=Ledger(None)).probe(
+        planted_picture(), "gun", budget=8
+    )
+    assert (result.label, result.reference["gun"]) == ("gun", 0.0)
+    with pytest.raises(LabelError, match="gun"):
+        Prober(backend, repeats=0, ledger=Ledger(None)).probe(planted_picture(), "gum", budget=8)
+
+
+def test_a_service_that_finds_nothing_asks_for_a_label():
+    backend = Planted(limits=Limits(formats=("pixels",), missing=0.0), identity="empty")
+    backend.answer = lambda image: Scores({})
+    with pytest.raises(ContractError, match="name the one"):
+        Prober(backend, repeats=0, ledger=Ledger(None)).probe(planted_picture(), budget=8)
+    result = Prober(backend, repeats=0, ledger=Ledger(None)).probe(
+        planted_picture(), "gun", budget=8
+    )
+    assert result.reference == {"gun": 0.0}
+    assert not result.failures
+
+
+def test_what_was_lost_and_sent_again_is_counted():
+    class Losing(Planted):
+        def score(self, variants, codec):
+            outcomes = super().score(variants, codec)
+            if self.asked == 1 + 8:
+                return [Failure("lost", "reset", billed=True)] * len(variants)
+            return outcomes
+
+    result = Prober(Losing(), ledger=Ledger(None)).probe(planted_picture(), budget=40)
+    assert result.calls == 48
+    assert any(note.startswith("The answer to 8 variants never came") for note in result.notes)

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from probe import Box, Failure, Identity, Interrupted, Prober, Scores, from_callable
+from probe.api.sending import ENVELOPE
 from probe.errors import (
     BackendError,
     ContractError,
@@ -21,10 +22,12 @@ from probe.errors import (
     Unreachable,
     UsageError,
 )
+from probe.image import encode
 from probe.ledger import Ledger
-from probe.limits import Limits, Price, Retry
+from probe.limits import Limits, Price, Rate, Retry
 from probe.perturb import pixels
 from probe.testing.planted import Planted, planted_picture
+from probe.types import Codec
 
 PICTURE = planted_picture()
 RED_BOX = (24, 16, 48, 40)
@@ -565,6 +568,41 @@ def test_a_plan_says_what_a_run_does(ledger):
     assert (again.known, again.calls) == (30, 0)
     assert again.digest == plan.digest == result.settings["plan"]
     assert prober.plan(PICTURE, budget=31).digest != plan.digest
+
+
+def test_a_plan_counts_requests_by_their_bytes_and_time_by_the_rate(ledger):
+    size = len(encode(PICTURE, Codec("png")))
+    few = {"formats": ("png",), "host": "a.example", "inflation": 2.0}
+    kept = limits(batch=8, max_request_bytes=3 * (2 * size + ENVELOPE), **few)
+    plan = Prober(Planted(limits=kept), ledger=ledger).plan(PICTURE, budget=31)
+    assert (plan.calls, plan.requests) == (31, 11)
+    slow = limits(batch=1, rate=(Rate(10, 60.0), Rate(5, 1.0)), **few)
+    assert Prober(Planted(limits=slow), ledger=ledger).plan(PICTURE, budget=30).seconds == 180
+
+
+@pytest.mark.parametrize("most", [1, 2, 700, 1000, 5999, 6000, 6001])
+def test_no_more_pixels_are_sent_than_the_service_takes(ledger, most):
+    result = Prober(Planted(limits=limits(max_pixels=most)), ledger=ledger).plan(PICTURE, budget=4)
+    width, height = result.renderer.canvas.send
+    assert width * height <= most
+    if most > 100:
+        assert (width + 2) * (height + 2) > most or (width, height) == (96, 64)
+
+
+def test_the_full_size_is_sent_only_where_its_bytes_are_few_enough(ledger):
+    size = len(encode(PICTURE, Codec("png")))
+    few = {"formats": ("png",), "host": "a.example", "inflation": 2.0}
+    for bound, expected in (
+        ({}, True),
+        ({"max_bytes": size + ENVELOPE}, True),
+        ({"max_bytes": size - 1}, False),
+        ({"max_request_bytes": 2 * size + 2 * ENVELOPE}, True),
+        ({"max_request_bytes": 2 * size - 1}, False),
+        ({"max_pixels": 96 * 64 - 1}, False),
+    ):
+        prober = Prober(Planted(limits=limits(**few, **bound)), ledger=ledger, side=48)
+        asked = prober.plan(PICTURE, budget=8).perturbations
+        assert (Identity(full=True) in asked) == expected, bound
 
 
 def test_snapshots_grow_and_the_last_is_whole(ledger):
