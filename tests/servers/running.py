@@ -44,7 +44,8 @@ def process(
     cwd: Path,
     env: Environ | None = None,
 ) -> Iterator[None]:
-    """A process group of its own, `ready` when this is entered, gone when it is left.
+    """A process group of its own, `ready` when this is entered, gone when it is left; `cwd` is
+    its home as well.
 
     Raises RuntimeError with the end of its log when it ends or takes too long before.
     """
@@ -52,7 +53,7 @@ def process(
         running = subprocess.Popen(
             [str(word) for word in command],
             cwd=cwd,
-            env=os.environ | {name: str(value) for name, value in (env or {}).items()},
+            env=os.environ | {"HOME": str(cwd)} | {k: str(v) for k, v in (env or {}).items()},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
