@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 PATIENCE = 120.0
 """Seconds that a server may take to start."""
 
-Environ = Mapping[str, object]
+Environ = Mapping[str, str]
 
 
 def free_port() -> int:
@@ -45,7 +45,7 @@ def process(
     env: Environ | None = None,
 ) -> Iterator[None]:
     """A process group of its own, `ready` when this is entered, gone when it is left; `cwd` is
-    its home as well.
+    its home, and where it keeps what is temporary.
 
     Raises RuntimeError with the end of its log when it ends or takes too long before.
     """
@@ -53,7 +53,7 @@ def process(
         running = subprocess.Popen(
             [str(word) for word in command],
             cwd=cwd,
-            env=os.environ | {"HOME": str(cwd)} | {k: str(v) for k, v in (env or {}).items()},
+            env={**os.environ, "HOME": str(cwd), "TMPDIR": str(cwd), **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -92,10 +92,10 @@ def mlserver(folder: Path, scratch: Path) -> AbstractContextManager[str]:
     port = free_port()
     env = {
         "MLSERVER_HOST": "127.0.0.1",
-        "MLSERVER_HTTP_PORT": port,
-        "MLSERVER_GRPC_PORT": free_port(),
-        "MLSERVER_METRICS_PORT": free_port(),
-        "MLSERVER_PARALLEL_WORKERS": 0,
+        "MLSERVER_HTTP_PORT": str(port),
+        "MLSERVER_GRPC_PORT": str(free_port()),
+        "MLSERVER_METRICS_PORT": str(free_port()),
+        "MLSERVER_PARALLEL_WORKERS": "0",
     }
     command = [folder / "bin/mlserver", "start", HERE / "mlserver"]
     return server(command, port, "/v2/models/nsfw/ready", scratch, env)
@@ -124,7 +124,7 @@ def nsfwpy(folder: Path, scratch: Path) -> AbstractContextManager[str]:
     port = free_port()
     command = [folder / "bin/python", "-m", "uvicorn", "nsfwpy.api:app"]
     command += ["--host", "127.0.0.1", "--port", port]
-    env = {"NSFWPY_ONNX_MODEL": folder / "model.onnx"}
+    env = {"NSFWPY_ONNX_MODEL": str(folder / "model.onnx")}
     return server(command, port, "/health", scratch, env)
 
 
@@ -140,8 +140,8 @@ def nudenet(folder: Path, scratch: Path) -> Iterator[str]:
     port, log = free_port(), scratch / "loop.log"
     for file in ("predictor.py", "example.py"):
         (scratch / file).write_bytes((HERE / "nudenet" / file).read_bytes())
-    env = {"HOST": "127.0.0.1", "PORT": port, "WORKERS": 1}
-    env |= {"OPTIMAL_BATCH_SIZE": 4, "ALLOW_PICKLE": "false"}
+    env = {"HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "1"}
+    env |= {"OPTIMAL_BATCH_SIZE": "4", "ALLOW_PICKLE": "false"}
     command = [folder / "bin/python", "-m", "fastdeploy", "--recipe", scratch]
 
     def warm() -> bool:
