@@ -9,7 +9,6 @@ from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from requests import exceptions
 from urllib3.exceptions import DecodeError
 
-from probe.api.secrets import redacted
 from probe.api.wire import Exchange, TooLarge
 from probe.errors import (
     BackendError,
@@ -40,7 +39,8 @@ class Lost(BackendError):
 
 
 class Cause(Exception):
-    """What a library said, without the request that its own exceptions carry along."""
+    """The names of a library's errors, the outermost first. Their texts repeat what the server
+    sent, in ever new quotes, and they carry the request along."""
 
 
 def problem(error: Exception, exchange: Exchange, host: str, seconds: float) -> ProbeError:
@@ -59,7 +59,7 @@ def problem(error: Exception, exchange: Exchange, host: str, seconds: float) -> 
         found = _unconnected(causes, exchange, host)
     elif exchange.expired:
         what = "answer" if exchange.head is not None else "finish its answer"
-        found = Lost(f"{host} did not {what} within {seconds:g} s", exchange.sent)
+        found = Lost(f"{host} did not {what} within {seconds:.3g} s", exchange.sent)
     elif any(_is_no_http(cause) for cause in causes):
         found = ContractError(f"{host} sent what is no HTTP, or is broken; is it https://?")
     elif exchange.head is None:
@@ -68,7 +68,7 @@ def problem(error: Exception, exchange: Exchange, host: str, seconds: float) -> 
         found = Lost(f"{host} closed the connection without an answer")
     else:
         found = Lost(f"{host} closed the connection before the request was sent", billed=False)
-    found.__cause__ = Cause(redacted(printable(f"{type(error).__name__}: {error}", 1000)))
+    found.__cause__ = Cause(" < ".join(map(_named, causes)))
     return found
 
 
@@ -92,6 +92,11 @@ def _unconnected(causes: list[BaseException], exchange: Exchange, host: str) -> 
     if exchange.expired or any(isinstance(cause, TimeoutError) for cause in causes):
         return Unreachable(f"no connection to {host}: it did not answer in time")
     return Unreachable(f"no connection to {host}: it was closed at once; is it http://?")
+
+
+def _named(error: BaseException) -> str:
+    said = f" ({error.strerror})" if isinstance(error, ConnectionError) and error.strerror else ""
+    return f"{type(error).__name__}{said}"
 
 
 def _is_no_http(error: BaseException) -> bool:

@@ -45,15 +45,16 @@ def masked_bytes(body: bytes, secrets: frozenset[str]) -> bytes:
 @lru_cache(maxsize=64)
 def _forms(secrets: frozenset[str]) -> tuple[str, ...]:
     """Every spelling, the longest first, so that none is left as a part of another."""
-    found = set()
+    found: set[str] = set()
     for secret in secrets:
         if len(secret) >= SHORTEST:
-            found.add(secret)
-            found.update(json.dumps(secret, ensure_ascii=plain)[1:-1] for plain in (True, False))
-            found.add(json.dumps(secret)[1:-1].replace("/", "\\/"))
             shown = secret.encode("utf-8", "surrogateescape")
-            found.update((quote(shown, safe=""), quote(shown), quote_plus(shown)))
+            found.update((secret, quote(shown, safe=""), quote(shown), quote_plus(shown)))
             found.add(html.escape(secret))
+    for _ in range(2):  # JSON may quote JSON
+        quoted = {json.dumps(form)[1:-1] for form in found}
+        quoted |= {json.dumps(form, ensure_ascii=False)[1:-1] for form in found}
+        found |= quoted | {form.replace("/", "\\/") for form in quoted}
     return tuple(sorted(found, key=len, reverse=True))
 
 
