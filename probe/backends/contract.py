@@ -5,11 +5,11 @@ Every size, count and length is bounded, every type is checked, and an error nam
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from probe.api.json import load_json as load_json
 from probe.backends.function import is_score
 from probe.errors import ContractError
 from probe.limits import Limits, Price, Rate
@@ -104,27 +104,6 @@ def read_answer(body: bytes, described: Description, parts: int) -> Answer:
         found.get(number, _unread(missing, body, (number, parts))) for number in range(parts)
     ]
     return Answer(_field(fields, "identity", _identity), outcomes)
-
-
-def load_json(text: str | bytes) -> Any:
-    """JSON, with or without a byte order mark. An object with a key twice is read as null.
-
-    Raises ContractError for what is no JSON, or is nested too deep.
-    """
-    try:
-        decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text.lstrip("\ufeff")
-        return json.loads(decoded, object_pairs_hook=_unambiguous)
-    except RecursionError:
-        raise ContractError("JSON nested too deep") from None
-    except ValueError:
-        shown = text[:800].decode("utf-8", "replace") if isinstance(text, bytes) else text[:800]
-        said = printable(" ".join(shown.split()), 200) or "an empty answer"
-        raise ContractError(f"expected JSON, got {said}") from None
-
-
-def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any] | None:
-    fields = dict(pairs)
-    return fields if len(fields) == len(pairs) else None
 
 
 def _contract(text: str | bytes) -> dict[str, Any]:
