@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from probe.api.profile import Profile
 from probe.api.settings import Settings
 from probe.backends import drafts
 from probe.backends.facts import Facts
+from probe.errors import ProfileError
 
 FORMS: tuple[Mapping[str, str], ...] = (
     {"body": "json", "template": '{"image": "{b64}"}'},
@@ -47,27 +49,29 @@ def candidates(
     contract whose server can be anybody's, then by guessing.
     """
     seen: set[tuple[str, str]] = set()
-    path, absent = urlsplit(url).path, []
+    path, absent = urlsplit(url).path, list[Try]()
     for place in _places(url, origin, facts):
         for profile in _speaking(place):
             if (profile.name, place) not in seen:
                 seen.add((profile.name, place))
                 yield _led_here(profile, origin, facts)
-    if not path:
-        for profile in map(catalogue.load, catalogue.names()):
-            place = url + Settings(profile).fill(drafts.path_of(profile.request.url))
-            if (profile.name, place) in seen:
-                continue
-            for here in _speaking(place):
-                if here.name == profile.name:
-                    one = _led_here(here, origin, facts)
-                    if is_there(place):
-                        yield one
-                    elif not one.keys:
-                        absent.append(one)
+    for profile in [] if path else _profiles():
+        place = url + Settings(profile, {}).fill(drafts.path_of(profile.request.url))
+        if (profile.name, place) not in seen:
+            one = _led_here(profile, origin, facts)
+            if is_there(place):
+                yield one
+            elif not one.keys:
+                absent.append(one)
     for place in (path,) if path else (*facts.paths, USUAL_PATH):
         yield from _made_up(origin, place, facts.paths.get(place, {}))
     yield from absent
+
+
+def _profiles() -> Iterator[Profile]:
+    for name in catalogue.names():
+        with suppress(ProfileError):  # a broken one of the user's says nothing here
+            yield catalogue.load(name)
 
 
 def _speaking(place: str) -> list[Profile]:

@@ -118,7 +118,9 @@ class Http:
                     self._description = read_description(self._text, address(self.url))
                 except ContractError as error:
                     self._text = None
-                    raise ContractError(f"{self.url} speaks no probe contract: {error}") from error
+                    raise ContractError(
+                        f"{self.url} speaks no probe contract: {error}; {self._detect}"
+                    ) from error
             return self._description
 
     def _ask(self, method: str, url: str, document: object = None) -> Reply:
@@ -147,13 +149,17 @@ class Http:
                 "give the new URL if you trust it"
             )
         if status in (404, 405):
-            raise Rejected(f"no probe contract at {self.url} (status {status}); is the path right?")
+            raise Rejected(f"no probe contract at {self.url} (status {status}); {self._detect}")
         said = f"{self.url} answered {status}: {reply.excerpt}"
         if status == 202:
             raise UsageError(f"{said}; answers that are to be fetched later are not supported")
         if status == 402:
             raise QuotaExhausted(said)
         raise AuthError(said) if status in (401, 403) else BackendError(said)
+
+    @property
+    def _detect(self) -> str:
+        return f"`probe providers detect {self.url} IMG` finds out what is spoken there"
 
     def _check_identity(self, answer: Answer, described: Description) -> None:
         if answer.identity != described.identity:

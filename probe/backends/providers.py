@@ -12,8 +12,9 @@ from probe.api.http import proxies
 from probe.api.profile import Profile
 from probe.api.settings import Settings, Variable, known_names
 from probe.backends import rekognition
-from probe.errors import ProfileError
+from probe.errors import ProfileError, nearest
 from probe.limits import Limits
+from probe.text import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,12 @@ def details(
     """One of them, or a profile's file. Raises ProfileError where that cannot be used."""
     if spec == rekognition.NAME:
         return Details(_named(spec, {}, environ), "the region's endpoint of AWS, over https")
+    known = (*catalogue.names(), rekognition.NAME)
+    if spec not in known and not spec.endswith(".toml"):
+        raise ProfileError(
+            f"no service is called {printable(spec, 60)!r}.{nearest(spec, known)} "
+            "`probe providers` lists them; or give the path of a .toml file"
+        )
     profile = catalogue.load(spec, vars or {})
     where = Path(spec) if spec.endswith(".toml") else catalogue.source_of(spec)
     settings = Settings(profile, environ)

@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from probe.backends.providers import Details, Provider
     from probe.limits import Limits
 
-HEAD = ("name", "a request", "limits", "price of 1,000", "keys", "what")
-WIDEST = (24, 9, 34, 22, 46, 80)
+HEAD = ("name", "batch", "limits", "1,000 cost", "needs", "what")
+WIDEST = (24, 5, 34, 22, 46, 80)
+UNVERIFIED = (
+    "numbers are those of its documents, no live service was asked; `probe providers check` asks it"
+)
 
 
 def list_of(found: Sequence[Provider]) -> Iterator[str]:
@@ -52,7 +55,9 @@ def limits_of(limits: Limits) -> str:
         parts.append(f"{limits.max_pixels / 1e6:g} MP")
     if limits.max_bytes:
         parts.append(f"{limits.max_bytes / 1e6:.3g} MB")
-    parts += [f"{rate.requests:,} in {rate.seconds:g} s" for rate in limits.rate]
+    units = {1.0: "s", 60.0: "min", 3600.0: "h", 86400.0: "day"}
+    for rate in limits.rate:
+        parts.append(f"{rate.requests:,}/{units.get(rate.seconds, f'{rate.seconds:g} s')}")
     return ", ".join(parts)
 
 
@@ -134,6 +139,8 @@ def page(about: Details) -> Iterator[str]:
     if one.profile is not None and one.profile.vars:
         pairs = ", ".join(f"{name}={value}" for name, value in one.profile.vars.items())
         yield f"settings  {printable(pairs)} (--set KEY=VALUE)"
+    if any(variable.secret and variable.needed for variable in one.variables):
+        yield f"note      {UNVERIFIED}"
     if about.text:
         yield ""
         yield from map(printable, about.text.splitlines())
