@@ -14,7 +14,14 @@ from tenacity.wait import wait_base, wait_random_exponential
 
 from probe.api.pace import Pace, Ticket
 from probe.api.purse import Oversized, Purse
-from probe.errors import BackendError, ContractError, LimitReached, Rejected, Unreachable
+from probe.errors import (
+    BackendError,
+    ContractError,
+    LimitReached,
+    Rejected,
+    Unreachable,
+    UsageError,
+)
 from probe.limits import Retry
 from probe.types import Backend, Codec, Failure, FailureKind, Scores, Variant
 
@@ -177,7 +184,7 @@ class Sender:
             cause, outcomes = error, [Failure("refused", str(error), billed=True)] * len(indexes)
         except BaseException as error:
             self._pace.leave(ticket)
-            if not isinstance(error, LimitReached):
+            if not isinstance(error, LimitReached | UsageError):
                 for i in indexes:
                     batch.outcomes[i] = Failure("lost", "the backend failed", billed=True)
             raise
