@@ -108,7 +108,12 @@ def _at(url: str, vars: dict[str, str], connection: Connection | None) -> Backen
     chosen = _chosen(known, url)
     catalogue.load(chosen.name, vars)  # refuses a variable that it does not have
     profile = replace(chosen, vars={**(chosen.vars or {}), **vars})
-    return Service(profile, connection=connection, trusted=True)
+    others = [one.name for one in known if one.name != chosen.name]
+    hint = (
+        f"; {' and '.join(others)} can be spoken there, too: "
+        f"`probe providers detect {url} IMG` finds out"
+    )
+    return Service(profile, connection=connection, trusted=True, hint=hint if others else "")
 
 
 def _chosen(known: list[Profile], url: str) -> Profile:

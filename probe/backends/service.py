@@ -17,7 +17,7 @@ from probe.api.response import Reader
 from probe.api.settings import Settings, Variable, known_names
 from probe.backends.connection import Connection, Generation
 from probe.backends.token import Tokens
-from probe.errors import AuthError, Unreachable, UsageError
+from probe.errors import AuthError, BackendError, Unreachable, UsageError
 from probe.limits import Limits
 from probe.types import Codec, Failure, Scores, Variant
 
@@ -26,7 +26,8 @@ class Service:
     """The service that `profile` describes, with keys from `environ`.
 
     trusted: the user knows this profile's address, so that it may be one of a private network;
-    one that comes out of `environ` is known.
+    one that comes out of `environ` is known. hint: what to say where the service does not speak as
+    the profile says.
 
     Nothing is read from `environ` and nothing is sent before use. Raises ProfileError that names
     every variable that is needed and not set, before anything is sent.
@@ -39,6 +40,7 @@ class Service:
         *,
         connection: Connection | None = None,
         trusted: bool = False,
+        hint: str = "",
     ) -> None:
         self.profile = profile
         self.reading = Reader(profile)
@@ -46,6 +48,7 @@ class Service:
         self._environ = environ
         self._connection = connection or Connection()
         self._trusted = trusted
+        self._hint = hint
         self._generation = Generation(profile.name)
         token = profile.request.token
         self._tokens = Tokens(token, self._settings, self._fetch) if token else None
@@ -87,6 +90,9 @@ class Service:
             raise AuthError(f"{error}; {self._keys()}") from error
         except Unreachable as error:
             raise Unreachable(f"{error}{self._base()}") from error
+        except BackendError as error:
+            error.args = (f"{error}{self._hint}",)
+            raise
 
     def _answers(self, asked: Request, count: int) -> list[Scores | Failure]:
         """The outcomes of a request; one that a token ran out for is sent again with a new one."""

@@ -13,7 +13,7 @@ from probe.backends.onnx import Onnx
 from probe.backends.rekognition import Rekognition
 from probe.backends.service import Service
 from probe.backends.skin import Skin
-from probe.errors import ProfileError, UsageError
+from probe.errors import BackendError, ProfileError, UsageError
 from probe.testing.planted import Planted
 from probe.types import Codec
 
@@ -196,3 +196,10 @@ def test_patience_and_certificates_reach_what_speaks_http(wild, sample):
             assert "0.05 s" in outcome.message
     with pytest.raises(UsageError, match=r"nowhere\.pem"):
         resolve("https://127.0.0.1:1", connection=Connection(ca_file="nowhere.pem")).limits  # noqa: B018
+
+
+def test_a_server_that_does_not_speak_as_its_path_says_gets_a_hint(wild, reply, sample):
+    server = wild(lambda _, c, request: c.sendall(reply({"error": "no"}, "400 Bad Request")))
+    backend = resolve(f"{server.url}/v2/models/nsfw/infer")
+    with pytest.raises(BackendError, match=r"triton-binary can be spoken there.*detect"):
+        backend.score([sample(codec=Codec("png"))], Codec("png"))

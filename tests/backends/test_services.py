@@ -1,0 +1,73 @@
+"""The same planted target through every service that is known, spoken to by a server that
+enforces the services' own limits."""
+
+from __future__ import annotations
+
+import pytest
+
+from probe import Prober, service
+from probe.api import catalogue
+from probe.api.settings import Settings
+from probe.mock import serve
+from probe.testing.planted import Planted, planted_picture
+from probe.types import Codec
+
+SIZE = (384, 256)
+TARGET = (96, 64, 192, 160)
+WITHOUT = {"openai-chat"}
+"""A chat model answers in prose; its profile has a fixture of its own."""
+
+
+@pytest.fixture(scope="module")
+def mock():
+    with serve(Planted(red=96 * 96)) as server:
+        yield server
+
+
+@pytest.fixture
+def led_to(mock, monkeypatch):
+    """The service by its name, with all its variables set and its address that of the mock."""
+
+    def lead(name):
+        if name == "rekognition":
+            environ = {"AWS_ENDPOINT_URL": mock.url, "AWS_REGION": "us-east-1"}
+            environ |= {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret-0123"}
+        else:
+            profile = catalogue.load(name)
+            environ = {
+                one.name: "key-0123456789" if one.secret else mock.url + path_before(name)
+                for one in Settings(profile, {}).variables
+            }
+        for variable, value in environ.items():
+            monkeypatch.setenv(variable, value)
+        return service(name)
+
+    return lead
+
+
+def path_before(name: str) -> str:
+    """What some variables of addresses hold besides the host."""
+    return {"huggingface": "/hf-inference/models", "openai-moderation": "/v1"}.get(name, "")
+
+
+@pytest.mark.parametrize("name", sorted({*catalogue.names(), "rekognition"} - WITHOUT))
+def test_the_planted_target_is_found(mock, led_to, tmp_path, name):
+    backend = led_to(name)
+    limits = backend.limits
+    codec = Codec("png") if "png" in limits.formats else None
+    requests, calls = mock.requests, mock.calls
+    prober = Prober(backend, codec=codec, ledger=tmp_path / "ledger.db")
+    result = prober.probe(planted_picture(SIZE, TARGET), label="nsfw", budget=24)
+    assert result.failures == []
+    assert (result.requests, result.calls) == (mock.requests - requests, mock.calls - calls)
+    assert result.calls == 24
+    assert result.requests <= 2 + -(-22 // limits.batch)
+    if codec is None:
+        return  # a JPEG has no pixel of exactly this red
+    x0, y0, x1, y1 = result.describe(result.strongest)["box"]
+    assert (x0, y0) <= TARGET[:2]
+    assert x1 >= TARGET[2]
+    assert y1 >= TARGET[3]
+    assert result.reference["nsfw"] >= 0.9
+    assert result.describe(result.strongest)["score"] <= 0.1
+    assert prober.probe(planted_picture(SIZE, TARGET), label="nsfw", budget=24).calls == 0
