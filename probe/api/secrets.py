@@ -14,7 +14,7 @@ MASK = "***"
 SHORTEST = 6
 """A shorter secret hides among ordinary words and numbers; replacing it would spoil answers."""
 
-_QUERY = re.compile(r"\?[^\s\"'<>)]+")
+_QUERY = re.compile(r"(?<=[\w/])\?[\w%][^\s\"'<>)]*")
 _known: set[str] = set()
 
 

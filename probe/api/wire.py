@@ -179,10 +179,14 @@ class _Connection(HTTPConnection):
         exchange.sent = True
 
     def getresponse(self) -> Any:
+        """The answer; the connection serves again only where nothing is left to go wrong on it:
+        all of the request was sent, and the server's code did not fail (uvicorn, for one, hangs
+        up after that without having said so)."""
         response = super().getresponse()
-        _current().head = None
-        # A server whose code failed (uvicorn, for one) hangs up afterwards without having said so.
-        self.used = time.monotonic() if response.status < 500 else -math.inf
+        exchange = _current()
+        exchange.head = None
+        good = exchange.sent and response.status < 500
+        self.used = time.monotonic() if good else -math.inf
         return response
 
     def _new_conn(self) -> socket.socket:

@@ -433,6 +433,18 @@ def test_an_early_status_is_read_over_tls(wild, then):
     assert (reply.status, reply.body) == (413, b"too big")
 
 
+def test_a_connection_with_half_a_request_on_it_is_not_used_again(wild):
+    def script(server, connection, request):
+        connection.sendall(answer(b"", "413 Big" if request.startswith(b"POST") else "200 OK"))
+        if request.startswith(b"POST"):
+            server.stop.wait()
+
+    server = wild(script, early=True)
+    assert post(server.url, BIG).status == 413
+    assert get(server.url).status == 200
+    assert server.connections == 2
+
+
 def drain(connection):
     connection.shutdown(socket.SHUT_WR)
     while connection.recv(1 << 20):

@@ -195,7 +195,8 @@ def test_the_libraries_log_without_queries_and_tracebacks(wild, logged):
 
 def test_all_keys_that_were_used_are_known_to_who_prints_tracebacks():
     remember({"another-canary-1"})
-    assert redacted("GET /v1?a=b another-canary-1 (what?)") == "GET /v1?*** *** (what?)"
+    said = redacted("GET /v1?a=b another-canary-1 (what?) is it right?; http://a/?b, http://?")
+    assert said == "GET /v1?*** *** (what?) is it right?; http://a/?*** http://?"
 
 
 # Headers that cannot be sent
