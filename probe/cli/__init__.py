@@ -94,8 +94,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         said = f"cannot write the output: {error.strerror or error}"
         code = _report(given, error, said, OutputError.exit_code)
     except Exception as error:
-        if "--debug" in given:
-            raise
         text = f"a bug of ours, {type(error).__name__}: {error} (--debug shows where)"
         code = _report(given, error, text, 1)
     sys.exit(code or 0)
@@ -128,13 +126,14 @@ def _again(given: Sequence[str], error: BaseException) -> str:
 def _report(
     given: Sequence[str], error: BaseException, message: str, code: int, hint: str = ""
 ) -> int:
+    from probe.api.secrets import redacted
     from probe.text import printable
 
-    line = printable(" ".join(message.split()), 1000)
+    line = printable(redacted(" ".join(message.split())), 1000)
     if "--debug" in given:
         import traceback
 
-        traceback.print_exception(error)
+        sys.stderr.write(redacted("".join(traceback.format_exception(error))))
     with suppress(OSError):
         click.echo(f"probe: {line}{hint}", err=True)
     if "--json" in given:

@@ -196,6 +196,21 @@ def test_what_only_looks_shows_no_key(arguments, leaky, tmp_path, capsys):
     assert_no_trace(tmp_path, *capsys.readouterr())
 
 
+def test_a_bug_of_ours_shows_no_key_either(leaky, tmp_path, capsys, monkeypatch):
+    def fail(self, reply, count):
+        raise RuntimeError(f"unexpected {KEY} in http://a.example/?key={PASSWORD}&b=c")
+
+    leaky(SERVERS["answers"])
+    monkeypatch.setattr("probe.api.response.Reader.outcomes", fail)
+    with pytest.raises(SystemExit) as exit:
+        main([*OCCLUDE, "--debug", "--json"])
+    out, err = capsys.readouterr()
+    assert exit.value.code == 1
+    assert "RuntimeError: unexpected *** in http://a.example/?***" in err
+    assert "RuntimeError: unexpected ***" in out
+    assert_no_trace(tmp_path, out, err)
+
+
 def test_a_key_with_a_line_break_is_named_by_its_variable(leaky, tmp_path, capsys, monkeypatch):
     server = leaky(SERVERS["answers"])
     monkeypatch.setenv("LEAKY_KEY", f"{KEY}\r\nX-Injected: 1")
