@@ -1,4 +1,4 @@
-"""Every command and every Python block of the README runs as it stands there."""
+"""Every command and every Python block of the README and of docs/ runs as it stands there."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 INSTALLS = [line for line in README.splitlines() if line.startswith("pip install")]
 
 
@@ -21,12 +22,16 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-COMMANDS = [
-    line.split("&&")[-1].strip()
-    for block in blocks("sh")
-    for line in block.splitlines()
-    if "pytest" not in line
-]
+def commands(page: Path) -> list[str]:
+    return [
+        line.split("&&")[-1].strip()
+        for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+        for line in block.splitlines()
+        if "pytest" not in line
+    ]
+
+
+COMMANDS = [command for page in PAGES for command in commands(page)]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +48,7 @@ def place(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_every_command_of_the_readme_runs_in_its_order(place):
+def test_every_command_of_the_docs_runs_in_its_order(place):
     folder, environment = place
     servers = []
     try:
@@ -65,7 +70,8 @@ def test_every_command_of_the_readme_runs_in_its_order(place):
             server.wait()
             server.stdout.close()
     assert len(COMMANDS) >= 10
-    for run in ("retina.probe", "retina.grid.probe", "retina.windows.probe", "served.probe"):
+    runs = ("retina.probe", "retina.grid.probe", "retina.windows.probe", "served.probe")
+    for run in (*runs, "clarifai.probe", "by-name.probe", "hf.probe", "found.probe"):
         with Image.open(folder / run / "overlay.png") as drawn:
             assert drawn.width > 400
 
@@ -117,6 +123,7 @@ def test_every_command_is_in_the_readme():
         assert f"probe {name}" in README
 
 
-def test_every_link_of_the_readme_leads_somewhere():
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_of_the_docs_leads_somewhere(page):
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
+        assert (page.parent / target).exists(), target

@@ -94,11 +94,15 @@ def check(name: str, image: str, skip: tuple[str, ...], **given: Any) -> int:
     """
     from probe.backends.asking import Desk
     from probe.backends.examine import examine, most_calls
-    from probe.cli.running import allow, at_most
+    from probe.cli.running import at_most, consent
 
     backend = options.make_backend(name, given)
     picture, limits = options.open_picture(image, given), backend.limits
-    allow(*at_most(most_calls(limits, skip), backend), given)
+    most = most_calls(limits, skip)
+    line, cost = at_most(most, backend)
+    if not given["quiet"]:
+        click.echo(line, err=True)
+    consent(line, most, cost, given)
     desk, found = Desk(backend), []
     trims = getattr(getattr(backend, "profile", None), "trims_borders", None)
     for one in examine(desk, limits, picture.image, skip, trims):
@@ -136,7 +140,6 @@ def check(name: str, image: str, skip: tuple[str, ...], **given: Any) -> int:
     help="Where to write a starting profile; by default it is printed.",
 )
 @options.connection
-@options.yes
 @options.as_json
 @options.quiet
 @options.debug
@@ -149,10 +152,9 @@ def detect(url: str, image: str, max_calls: int, out: Path | None, **given: Any)
     """
     from probe.backends.asking import Still
     from probe.backends.detect import detect as find
-    from probe.cli.running import allow
 
-    line = f"at most {count(max_calls, 'call')} to {printable(url, 100)}"
-    allow(line, max_calls, None, urlsplit(url).netloc or None, given)
+    if not given["quiet"]:
+        click.echo(f"at most {count(max_calls, 'call')} to {printable(url, 100)}", err=True)
     picture = Still(options.open_picture(image, given).image)
     found = find(url, picture, options.connection_of(given), max_calls)
     if found.profile is not None and out is not None:

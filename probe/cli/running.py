@@ -134,14 +134,14 @@ def money(cost: float, price: Price | None) -> str:
     return f"{cost:.4g} {printable(price.currency)}{as_of}"
 
 
-def at_most(calls: int, backend: Backend) -> tuple[str, int, float | None, str | None]:
-    """The most that `calls` calls mean, in words, and what `allow` goes by."""
+def at_most(calls: int, backend: Backend) -> tuple[str, float | None]:
+    """The most that `calls` calls mean, in words, and what they cost."""
     limits = backend.limits
     cost = None if limits.price is None else limits.price.of(calls)
     parts = [f"at most {count(calls, 'call')}"]
     parts += [f"to {limits.host}"] if limits.host else []
     parts += [money(cost, limits.price)] if cost is not None else []
-    return " · ".join([*parts, *keys(backend)]), calls, cost, limits.host
+    return " · ".join([*parts, *keys(backend)]), cost
 
 
 def keys(backend: Backend) -> list[str]:
@@ -173,6 +173,11 @@ def allow(
     """Nothing dear, and nothing to another machine, without a word."""
     if not given["quiet"] and _leaves_the_machine(host):
         click.echo(line, err=True)
+    consent(line, calls, cost, given)
+
+
+def consent(line: str, calls: int, cost: float | None, given: dict[str, Any]) -> None:
+    """Ask before many calls that cost something; UsageError where nobody is there to say yes."""
     if calls <= MANY_CALLS or cost is None or given["yes"]:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):

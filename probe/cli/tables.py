@@ -49,8 +49,12 @@ def _row(one: Provider) -> tuple[str, ...]:
 def limits_of(limits: Limits) -> str:
     """Sides, bytes and rates, as short as can be."""
     parts = []
-    if limits.min_side > 1 or limits.max_side:
-        parts.append(f"{limits.min_side}-{limits.max_side or ''} px")
+    if limits.min_side > 1 and limits.max_side:
+        parts.append(f"{limits.min_side:,} to {limits.max_side:,} px")
+    elif limits.min_side > 1 or limits.max_side:
+        parts.append(
+            f"from {limits.min_side} px" if not limits.max_side else f"up to {limits.max_side:,} px"
+        )
     if limits.max_pixels:
         parts.append(f"{limits.max_pixels / 1e6:g} MP")
     if limits.max_bytes:

@@ -5,6 +5,7 @@ import io
 import json
 from contextlib import ExitStack, closing
 from importlib import import_module
+from pathlib import Path
 
 import click
 import numpy as np
@@ -12,7 +13,9 @@ import pytest
 from PIL import Image
 
 from probe.api import catalogue
+from probe.backends.providers import providers
 from probe.cli import COMMANDS
+from probe.cli.tables import limits_of, price_of
 from probe.limits import Limits
 from probe.mock import serve
 from probe.testing.planted import Planted
@@ -352,3 +355,18 @@ def test_hints_repeat_the_settings_of_the_service(run, picture, clarifai):
     model = "model=nsfw-recognition"
     _, out, _ = run("occlude", picture, "--api", "clarifai", "--set", model, "--budget", 8)
     assert f"--set {model}" in out
+
+
+def docs_table() -> str:
+    """The table of docs/services.md, as the profiles say it."""
+    rows = ["| name | batch | limits | 1,000 cost | needs | what |", "|---|---|---|---|---|---|"]
+    for one in providers({}):
+        needs = ", ".join(f"`{v.name}`" for v in one.variables if v.needed)
+        cells = (f"`{one.name}`", str(one.limits.batch), limits_of(one.limits))
+        rows.append(f"| {' | '.join((*cells, price_of(one.limits, 1000), needs, one.what))} |")
+    return "\n".join(rows)
+
+
+def test_the_table_of_the_docs_is_what_the_profiles_say():
+    page = (Path(__file__).parents[2] / "docs" / "services.md").read_text("utf-8")
+    assert page.partition("<!-- providers -->\n")[2].partition("\n<!-- end -->")[0] == docs_table()
