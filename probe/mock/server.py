@@ -1,11 +1,13 @@
-"""The HTTP around a model: threads, bounds, a quiet end."""
+"""The HTTP around the services: threads, bounds, broken connections, a quiet end."""
 
 from __future__ import annotations
 
 import json
 import logging
 import socket
-from collections.abc import Callable, Iterator
+import struct
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
@@ -13,7 +15,11 @@ from threading import Event, Lock, Thread
 from typing import Any
 
 from probe.errors import ProbeError, UsageError
-from probe.mock.contract import BadRequest, Model
+from probe.limits import Rate
+from probe.mock.faults import Dice, Faults
+from probe.mock.message import Asked, Said
+from probe.mock.router import Router
+from probe.mock.scorer import Scorer
 from probe.text import printable
 from probe.types import Backend
 
@@ -23,17 +29,31 @@ _log = logging.getLogger(__name__)
 
 
 class Server(ThreadingHTTPServer):
-    """requests: how many came to /score. calls: pictures scored in them."""
+    """requests: how many came to be scored. calls: pictures scored, and paid for, in them."""
 
     daemon_threads = False
     block_on_close = True
     request_queue_size = 128
 
-    def __init__(self, backend: Backend, host: str, port: int) -> None:
-        self.model = Model(backend)
+    def __init__(
+        self,
+        backend: Backend,
+        host: str,
+        port: int,
+        faults: Faults | None = None,
+        key: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        rates: Sequence[Rate] | None = None,
+    ) -> None:
         self.requests = 0
         self.calls = 0
+        self.key = key
+        self._closing = Event()
+        self._scorer = Scorer(backend)
+        self._ways: dict[str, Any] = {"key": key, "clock": clock, "rates": rates}
+        self.weather(faults or Faults())
         self._lock = Lock()
+        self._resets: set[socket.socket] = set()
         self._connections: set[socket.socket] = set()
         if ":" in host:
             self.address_family = socket.AF_INET6
@@ -44,6 +64,16 @@ class Server(ThreadingHTTPServer):
         host, port = self.server_address[:2]
         name = host.decode() if isinstance(host, bytes | bytearray) else host
         return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """How often each kind of fault has hit."""
+        return dict(self._dice.counts)
+
+    def weather(self, faults: Faults) -> None:
+        """These faults from now on, counted anew."""
+        self._dice = Dice(faults)
+        self.router = Router(self._scorer, self._dice, pause=self._closing.wait, **self._ways)
 
     def server_bind(self) -> None:
         """Without HTTPServer's look-up of the host's name, which may take seconds."""
@@ -60,14 +90,26 @@ class Server(ThreadingHTTPServer):
             self._connections.add(request)
         super().process_request(request, client_address)
 
+    def reset(self, connection: socket.socket) -> None:
+        """End this connection by a reset as soon as its handler is done."""
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with self._lock:
+            self._resets.add(connection)
+
     def shutdown_request(self, request: Any) -> None:
         with self._lock:
             self._connections.discard(request)
-        super().shutdown_request(request)
+            reset = request in self._resets
+            self._resets.discard(request)
+        if reset:
+            self.close_request(request)
+        else:
+            super().shutdown_request(request)
 
     def close(self) -> None:
         """Accept nothing more, let answers in the making go out, end all threads."""
         self.shutdown()
+        self._closing.set()
         with self._lock:
             for connection in self._connections:
                 with suppress(OSError):
@@ -88,31 +130,30 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 60
 
     def do_GET(self) -> None:
-        if self.path.rstrip("/"):
-            self._error(404, "GET / describes the model, POST /score scores pictures")
-        else:
-            self._send(200, self.server.model.describe())
+        self._answer(self.server.router.get, self._asked(b""))
 
     def do_POST(self) -> None:
-        self.server.count(requests=self.path == "/score")
+        router, asked = self.server.router, self._asked(b"")
+        self.server.count(requests=not router.is_token(asked))
         body = self._body()
-        if body is None:
-            return
-        if self.path != "/score":
-            self._error(404, "GET / describes the model, POST /score scores pictures")
-            return
+        if body is not None:
+            self._answer(router.post, self._asked(body))
+
+    def _asked(self, body: bytes) -> Asked:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        return Asked(self.command, self.path, headers, body)
+
+    def _answer(self, answer: Callable[[Asked], Said], asked: Asked) -> None:
         try:
-            answer, calls = self.server.model.answer(body)
-        except BadRequest as error:
-            self._error(error.status, str(error))
+            said = answer(asked)
         except ProbeError as error:
             self._error(500, str(error))
         except Exception as error:
             _log.exception("the backend failed")
             self._error(500, f"the backend failed with {type(error).__name__}")
         else:
-            self.server.count(calls=calls)
-            self._send(200, answer)
+            self.server.count(calls=said.calls)
+            self._say(said)
 
     def _body(self) -> bytes | None:
         length = self.headers.get("Content-Length", "")
@@ -143,13 +184,22 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, document: dict[str, Any]) -> None:
         data = json.dumps(document, allow_nan=False).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        if self.close_connection:
+        self._say(Said(status, data, {"Content-Type": "application/json"}))
+
+    def _say(self, said: Said) -> None:
+        if said.broken is not None:
+            self.close_connection = True
+            self.server.reset(self.connection)
+        if said.broken == "reset":
+            return
+        self.send_response(said.status)
+        for name, value in said.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(said.body)))
+        if self.close_connection and said.broken is None:
             self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(data)
+        self.wfile.write(said.body[: len(said.body) // 2] if said.broken else said.body)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """What http.server finds wrong, as JSON too."""
@@ -161,14 +211,28 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve(backend: Backend, host: str = "127.0.0.1", port: int = 0) -> Iterator[Server]:
-    """Serve `backend` by the contract `probe/1` while the block runs; port 0 is any free one.
+def serve(
+    backend: Backend,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    faults: Faults | None = None,
+    key: str | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    rates: Sequence[Rate] | None = None,
+) -> Iterator[Server]:
+    """Serve `backend` as every service that is known, while the block runs; port 0 is any free.
 
-    The server has `.url`, `.requests` and `.calls`. There is no password: only loopback unless
-    another `host` is asked for. Raises UsageError where it cannot listen.
+    The contract `probe/1` is spoken at the root, every service at its own path (see
+    `probe.mock.environment`). The server has `.url`, `.requests`, `.calls` and `.faults`.
+
+    key: what every credential of a service must be, None for any or none; the contract
+    `probe/1` knows no keys. faults: what goes wrong on purpose. rates: windows instead of each
+    service's own, `()` for none. clock: seconds, for the windows. Only loopback unless another
+    `host` is asked for. Raises UsageError where it cannot listen.
     """
     try:
-        server = Server(backend, host, port)
+        server = Server(backend, host, port, faults, key, clock, rates)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(
@@ -189,8 +253,12 @@ def serve_forever(
     host: str = "127.0.0.1",
     port: int = 8000,
     ready: Callable[[Server], None] = lambda server: None,
+    **ways: Any,
 ) -> None:
-    """Serve until interrupted (KeyboardInterrupt is passed on); `ready` is told the server."""
-    with serve(backend, host, port) as server:
+    """Serve until interrupted (KeyboardInterrupt is passed on); `ready` is told the server.
+
+    ways: faults, key and the like, as `serve` has them.
+    """
+    with serve(backend, host, port, **ways) as server:
         ready(server)
         Event().wait()

@@ -13,7 +13,7 @@ from probe import from_callable
 from probe.errors import BackendError, UsageError
 from probe.image import encode
 from probe.limits import Limits
-from probe.mock import contract, serve, serve_forever, server
+from probe.mock import scorer, serve, serve_forever, server
 from probe.testing.planted import Planted, planted_picture
 from probe.types import Codec, Failure, Scores
 
@@ -147,7 +147,7 @@ def test_a_request_too_large_is_413_without_being_kept(monkeypatch):
 
 
 def test_too_many_pixels_in_one_request_are_413(monkeypatch):
-    monkeypatch.setattr(contract, "MAX_ALL_PIXELS", 96 * 64 * 2)
+    monkeypatch.setattr(scorer, "MAX_ALL_PIXELS", 96 * 64 * 2)
     with serve(Planted()) as running:
         assert talk(running, body=images(PICTURE, PICTURE))[0] == 200
         assert talk(running, body=images(PICTURE, PICTURE, PICTURE))[0] == 413

@@ -1,0 +1,45 @@
+"""Which environment variables point a client at a mock server instead of at the service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from probe.api.profile import Profile
+from probe.api.settings import Settings
+from probe.mock import services
+from probe.mock.paths import base_of
+
+ANY = "any"
+
+_AMAZON = "AWS_ENDPOINT_URL_REKOGNITION"
+
+
+def environment(url: str, key: str = ANY, *names: str) -> dict[str, str]:
+    """Variable -> value for the services of these names, all of them by default.
+
+    url: the server's. key: what stands in every variable that holds a secret.
+    """
+    found: dict[str, str] = {}
+    for name, service in services.load().items():
+        if not names or name in names or (names == ("rekognition",) and name.startswith(names)):
+            found |= _pointed(service.profile, url, key)
+    return found
+
+
+def spoken() -> Mapping[str, str]:
+    """Name -> what it is, of every service that a mock server speaks at an address of its own."""
+    known = services.load().items()
+    return {name: service.profile.doc or service.told.get("doc", "") for name, service in known}
+
+
+def _pointed(profile: Profile, url: str, key: str) -> dict[str, str]:
+    addresses = {}
+    for text in (profile.request.url, profile.request.token.url if profile.request.token else ""):
+        found = base_of(text)
+        if found is not None:
+            addresses[found[0]] = url + found[1]
+    secrets = [one.name for one in Settings(profile, {}).variables if one.secret]
+    if _AMAZON in addresses:
+        secrets += ["AWS_SECRET_ACCESS_KEY"]
+        addresses["AWS_DEFAULT_REGION"] = "us-east-1"
+    return {**addresses, **dict.fromkeys(secrets, key)}
