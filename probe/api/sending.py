@@ -181,12 +181,17 @@ class Sender:
             if isinstance(error, Rejected):
                 self._pace.leave(ticket)
                 raise
-            cause, outcomes = error, [Failure("refused", str(error), billed=True)] * len(indexes)
+            cause, outcomes = error, _refused(error, len(indexes))
         except BaseException as error:
             self._pace.leave(ticket)
-            if not isinstance(error, LimitReached | UsageError):
-                for i in indexes:
-                    batch.outcomes[i] = Failure("lost", "the backend failed", billed=True)
+            if hasattr(error, "raw"):
+                outcomes = _refused(error, len(indexes))
+            elif isinstance(error, LimitReached | UsageError):
+                raise
+            else:
+                outcomes = [Failure("lost", "the backend failed", billed=True)] * len(indexes)
+            for i, outcome in zip(indexes, outcomes, strict=True):
+                batch.outcomes[i] = outcome
             raise
         for i, outcome in zip(indexes, outcomes, strict=True):
             batch.outcomes[i] = outcome
@@ -249,6 +254,15 @@ class Sender:
         elif outcome.billed or outcome.kind != "unavailable":
             attempts = min(attempts, PERHAPS_BILLED)
         return batch.failed[index][outcome.kind] < attempts
+
+
+def _refused(error: BaseException, count: int) -> list[Scores | Failure]:
+    """The failures of a request that failed as a whole. A body that could not be read is kept: it
+    was paid for."""
+    raw = getattr(error, "raw", None)
+    return [
+        Failure("refused", str(error), billed=True, raw=raw, part=(i, count)) for i in range(count)
+    ]
 
 
 def _is_throttled(outcome: Scores | Failure) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from probe import Prober, service
 from probe.api import catalogue
 from probe.api.settings import Settings
+from probe.errors import BackendError, ProfileError
 from probe.mock import serve
 from probe.testing.planted import Planted, planted_picture
 from probe.types import Codec
@@ -71,3 +72,32 @@ def test_the_planted_target_is_found(mock, led_to, tmp_path, name):
     assert result.reference["nsfw"] >= 0.9
     assert result.describe(result.strongest)["score"] <= 0.1
     assert prober.probe(planted_picture(SIZE, TARGET), label="nsfw", budget=24).calls == 0
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ('results = "outputs[0].data"', 'results = "outputs[0].date"'),
+        ('scores = "@"', 'scores = "score"'),
+        ("[nsfw]", "[scores]\ndivide = 0.5\n[nsfw]"),
+        ('shape = "outputs[0].shape"', 'shape = "outputs[0].shape[0]"'),
+    ],
+)
+def test_what_a_wrong_profile_could_not_read_is_read_free_by_the_right_one(
+    mock, monkeypatch, tmp_path, right, wrong
+):
+    monkeypatch.setenv("OIP_BASE", mock.url)
+    text, path = catalogue.source_of("oip-json").read_text(), tmp_path / "mine.toml"
+    assert right in text
+    picture, ledger = planted_picture(SIZE, TARGET), tmp_path / "ledger.db"
+    path.write_text(text.replace(right, wrong))
+    calls = mock.calls
+    with pytest.raises((BackendError, ProfileError)):
+        Prober(path, codec=Codec("png"), ledger=ledger).probe(picture, budget=8)
+    assert mock.calls > calls
+    path.write_text(text)
+    calls = mock.calls
+    result = Prober(path, codec=Codec("png"), ledger=ledger).probe(picture, budget=8)
+    assert result.answers[0].source == "ledger"
+    assert result.reference["nsfw"] == pytest.approx(0.95)
+    assert mock.calls - calls == result.calls == 7
