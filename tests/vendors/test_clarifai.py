@@ -33,8 +33,8 @@ def ask(clarifai, url, *pictures, key="right"):
     channel = clarifai.channel.get_json_channel(base_url=url)
     messages, service = clarifai.messages, clarifai.service
     inputs = [
-        messages.Input(data=messages.Data(image=messages.Image(base64=picture)))
-        for picture in pictures
+        messages.Input(id=f"i{n}", data=messages.Data(image=messages.Image(base64=picture)))
+        for n, picture in enumerate(pictures)
     ]
     request = service.PostModelOutputsRequest(
         user_app_id=messages.UserAppIDSet(user_id=MODEL["user"], app_id=MODEL["app"]),
@@ -55,6 +55,7 @@ def test_the_scores_are_the_planted_ones_in_the_order_sent(clarifai, url, pictur
     answer = ask(clarifai, url, pictures.planted, pictures.blank, pictures.planted)
     assert answer.status.code == clarifai.codes.SUCCESS
     assert [output.status.code for output in answer.outputs] == [clarifai.codes.SUCCESS] * 3
+    assert [output.input.id for output in answer.outputs] == ["i0", "i1", "i2"]
     shown = [concepts(output) for output in answer.outputs]
     assert [one["nsfw"] for one in shown] == pytest.approx([0.95, 0.05, 0.95])
     assert [one["sfw"] for one in shown] == pytest.approx([0.05, 0.95, 0.05])
