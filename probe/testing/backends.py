@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations, cycle, islice
@@ -27,6 +28,9 @@ CLOSE = 1e-6
 """How far scores of the same pixels may be apart and count as the same: a batch may round."""
 APART = 1e-4
 """How far the scores of two pictures must be apart to tell which is which."""
+
+PATIENCE = 5
+"""How often a service that throttles is asked, after the waits that it states."""
 
 _KEY = re.compile(r"(?i:(key|token|secret|password|bearer|authorization)\s*[=:]\s*\S)|://[^/\s]*@")
 _WORD = re.compile(r"[A-Za-z0-9]{24,}")
@@ -199,8 +203,13 @@ def _expect(backend: Backend, codec: Codec, batch: Sequence[_Known], what: str) 
 
 def _scores(backend: Backend, images: Sequence[Image.Image], codec: Codec) -> list[Scores]:
     misuse: list[str] = []
-    answers = backend.score([Sample(image, codec, misuse) for image in images], codec)
-    assert not misuse, misuse[0]
+    for _ in range(PATIENCE):
+        answers = backend.score([Sample(image, codec, misuse) for image in images], codec)
+        assert not misuse, misuse[0]
+        busy = [a for a in answers if isinstance(a, Failure) and a.kind == "throttled"]
+        if not busy:
+            break
+        time.sleep(max(1.0 if failure.wait is None else failure.wait for failure in busy))
     assert len(answers) == len(images), f"{len(answers)} answers to {len(images)} variants"
     return [_usable(answer, backend.limits.labels) for answer in answers]
 

@@ -10,8 +10,9 @@ from probe.api import catalogue
 from probe.api.settings import Settings
 from probe.errors import BackendError, ProfileError
 from probe.mock import serve
+from probe.testing import check_backend
 from probe.testing.planted import Planted, planted_picture
-from probe.types import Codec
+from probe.types import Codec, Failure
 
 SIZE = (384, 256)
 TARGET = (96, 64, 192, 160)
@@ -21,7 +22,7 @@ WITHOUT = {"openai-chat"}
 
 @pytest.fixture(scope="module")
 def mock():
-    with serve(Planted(red=96 * 96)) as server:
+    with serve(Planted(red=96 * 96), rates=()) as server:
         yield server
 
 
@@ -101,3 +102,22 @@ def test_what_a_wrong_profile_could_not_read_is_read_free_by_the_right_one(
     assert result.answers[0].source == "ledger"
     assert result.reference["nsfw"] == pytest.approx(0.95)
     assert mock.calls - calls == result.calls == 7
+
+
+@pytest.mark.parametrize(
+    "name", ["clarifai", "google-safesearch", "azure-content-safety", "openmoderate", "rekognition"]
+)
+def test_a_service_keeps_the_contract_of_backends(led_to, name):
+    picture = planted_picture((192, 128), (24, 16, 120, 112))
+    check_backend(lambda: led_to(name), picture)
+
+
+def test_the_suite_waits_for_a_service_that_throttles():
+    class Busy(Planted):
+        def score(self, variants, codec):
+            if self.asked == 0:
+                self.asked = 1
+                return [Failure("throttled", "slow down", wait=0.0)] * len(variants)
+            return super().score(variants, codec)
+
+    check_backend(Busy)
