@@ -36,7 +36,7 @@ def facts_of(base: str, get: Get) -> Facts:
     """Ask the server at `base`. Raises Unreachable where nobody answers at all."""
     found = Facts()
     about = _json(get, "GET", f"{base}/v2")
-    if isinstance(about, dict) and isinstance(about.get("name"), str) and "version" in about:
+    if isinstance(about, dict) and "name" in about and "version" in about:
         found.inference = True
         found.said.append(f"it names itself {about['name']} {about['version']} (Open Inference)")
         index = _json(get, "POST", f"{base}/v2/repository/index")

@@ -278,6 +278,13 @@ def test_labels_that_break_files_and_terminals_are_kept_out_of_harm(server, tmp_
     works(found, there.url, tmp_path, monkeypatch)
 
 
+def test_odd_keys_on_the_way_to_the_scores_are_kept_out_of_harm(server, tmp_path, monkeypatch):
+    there = server({"POST /my/model": {"o'u\"t\x7f\n": {"cat": 0.5, "dog": 0.25}}})
+    found = detect(there.url + "/my/model", PICTURE)
+    assert dict(found.scores) == {"cat": 0.5, "dog": 0.25}
+    works(found, there.url, tmp_path, monkeypatch)
+
+
 def test_nobody_there(wild):
     there = wild(lambda *_: None)
     there.close()

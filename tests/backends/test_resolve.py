@@ -1,3 +1,4 @@
+import re
 import shutil
 from contextlib import nullcontext
 
@@ -203,3 +204,16 @@ def test_a_server_that_does_not_speak_as_its_path_says_gets_a_hint(wild, reply, 
     backend = resolve(f"{server.url}/v2/models/nsfw/infer")
     with pytest.raises(BackendError, match=r"triton-binary can be spoken there.*detect"):
         backend.score([sample(codec=Codec("png"))], Codec("png"))
+
+
+def test_a_profile_in_the_config_folder_may_name_a_server_of_ones_own_network(
+    wild, reply, sample, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    folder = tmp_path / "probe" / "profiles"
+    folder.mkdir(parents=True)
+    server = wild(lambda _, connection, request: connection.sendall(reply([{"cat": 0.5}])))
+    text = catalogue.source_of("nsfwpy").read_text().partition("[nsfw]")[0]
+    (folder / "mine.toml").write_text(re.sub(r"\$\{NSFWPY_BASE[^}]*\}", server.url, text))
+    [outcome] = resolve("mine").score([sample(codec=Codec("png"))], Codec("png"))
+    assert dict(outcome) == {"cat": 0.5}

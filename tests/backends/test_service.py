@@ -276,7 +276,7 @@ class TokenServer:
             }, "200 OK"
         if f"Bearer token-{self.tokens:06}".encode() not in request:
             return {"status_code": "TOKEN_EXPIRED", "status_msg": "expired"}, "401 Unauthorized"
-        tag = {"classes": ["sfw", "nsfw"], "probs": [0.75, 0.25]}
+        tag = {"classes": ["sfw", "nsfw"], "probs": [0.75, 0.25], "by": f"token-{self.tokens:06}"}
         result = {"status_code": "OK", "result": {"tag": tag}}
         return {"status_code": "OK", "results": [result]}, "200 OK"
 
@@ -300,6 +300,12 @@ def test_one_token_serves_many_requests_of_many_threads(tokens, sample):
     assert outcomes == [0.25] * 12
     assert server.tokens == 1
     assert len(server.server.requests) == 13
+
+
+def test_a_token_that_is_echoed_is_not_put_on_record(tokens, sample):
+    [outcome] = tokens().service().score([sample(codec=PNG)], PNG)
+    assert b"classes" in outcome.raw
+    assert b"token-" not in outcome.raw
 
 
 def test_a_token_that_the_service_no_longer_takes_is_renewed_once(tokens, sample):

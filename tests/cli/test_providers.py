@@ -90,16 +90,17 @@ def test_a_profile_of_ones_own_is_listed_also_when_it_is_broken(run, tmp_path):
     folder = tmp_path / "config" / "probe" / "profiles"
     folder.mkdir(parents=True)
     text = catalogue.source_of("oip-json").read_text()
-    (folder / "mine.toml").write_text(text.replace('name = "oip-json"', 'name = "mine"'))
-    (folder / "bad\x1b[31m.toml").write_text("max_bacth = 3")
+    (folder / "bad\u202e.toml").write_text("max_bacth = 3")
+    (folder / "mine.toml").write_text(f"# \u202e\n{text}")
     code, out, _ = run("providers")
     assert code == 0
     assert row_of(out, "mine")
+    assert "bad\\u202e" in out
     assert "cannot be used" in out
-    assert "\x1b" not in out
-    code, out, _ = run("providers", "show", "mine")
+    code, shown, _ = run("providers", "show", "mine")
     assert code == 0
-    assert str(folder / "mine.toml") in out
+    assert str(folder / "mine.toml") in shown
+    assert "\u202e" not in out + shown
 
 
 def test_show_says_what_goes_where_and_prints_the_profile(run, monkeypatch):
