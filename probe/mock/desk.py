@@ -13,7 +13,7 @@ from probe.mock import answers
 from probe.mock.answers import Context
 from probe.mock.faults import Dice, Fault
 from probe.mock.gate import Gate
-from probe.mock.message import Asked, Refusal, Said, Sent
+from probe.mock.message import Asked, Broken, Refusal, Said, Sent
 from probe.mock.scorer import Outcome, Scorer, Trouble
 from probe.mock.services import Labels, Service
 from probe.types import Scores
@@ -62,6 +62,7 @@ class Desk:
         if latency:
             self._pause(latency)
         kind = fault.kind if fault else ""
+        broken: Broken | None = "reset" if kind == "reset" else "cut" if kind == "cut" else None
         if fault and kind.startswith("429"):
             return self._throttled(service, fault)
         if kind == "503":
@@ -69,8 +70,8 @@ class Desk:
         if kind == "html":
             return Said(200, PAGE, {"Content-Type": "text/html; charset=utf-8"})
         said = self._scored(service, asked, found, sent, fault)
-        if kind == "reset" or kind == "cut":
-            return replace(said, broken=kind)
+        if broken:
+            return replace(said, broken=broken)
         if kind == "truncated":
             return replace(said, body=said.body[: len(said.body) // 2])
         return said

@@ -27,7 +27,8 @@ _SECRET = re.compile(r"\$\{\w+(?::-[^}]*)?\}")
 
 
 class Gate:
-    """key: what every credential of a request must be; None lets everyone in.
+    """key: what every credential of a request must be; None lets everyone in, and a service
+    whose requests have none lets everyone in anyhow.
     rates: windows for every service instead of each service's own."""
 
     def __init__(
@@ -55,7 +56,7 @@ class Gate:
             if request.basic is not None:
                 right.append(_basic(asked) == (self._key, self._key))
         others = self._right(service.told.get("keys", {}), None, asked)
-        if not (right and all(right)) and not any(others):
+        if not all(right) and not any(others):
             raise Refusal("key")
 
     def check_client(self, service: Service, asked: Asked) -> None:

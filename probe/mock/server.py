@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import socket
 import struct
 import time
@@ -156,14 +157,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(said)
 
     def _body(self) -> bytes | None:
+        """The whole body, of a stated length or in chunks; None after an answer that refuses it."""
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            return self._chunks()
         length = self.headers.get("Content-Length", "")
         if not (length.isascii() and length.isdigit()) or len(length) > 15:
             self.close_connection = True
             self._error(411, "a Content-Length is needed")
             return None
         if int(length) > MAX_REQUEST:
-            self.close_connection = True
-            self._error(413, f"a request may have {MAX_REQUEST} bytes; send fewer images")
+            self._too_large()
             self._drain(int(length))
             return None
         body = self.rfile.read(int(length))
@@ -171,6 +174,29 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return None
         return body
+
+    def _chunks(self) -> bytes | None:
+        body = bytearray()
+        while True:
+            size = self.rfile.readline(100).partition(b";")[0].strip()
+            if not re.fullmatch(rb"[0-9a-fA-F]{1,8}", size):
+                self.close_connection = True
+                self._error(400, "a chunk without its size")
+                return None
+            if len(body) + int(size, 16) > MAX_REQUEST:
+                self._too_large()
+                return None
+            chunk = self.rfile.read(int(size, 16))
+            body += chunk
+            if len(chunk) < int(size, 16) or self.rfile.readline(100).strip():
+                self.close_connection = True
+                return None
+            if not chunk:
+                return bytes(body)
+
+    def _too_large(self) -> None:
+        self.close_connection = True
+        self._error(413, f"a request may have {MAX_REQUEST} bytes; send fewer images")
 
     def _drain(self, length: int) -> None:
         """Read on for a while, so that the client sees the status and not a reset."""
