@@ -123,7 +123,7 @@ class _Examiner:
         if isinstance(again, Failure):
             return "bad", f"the same picture fails the second time: {again.message}"
         apart = distance(self._scores, again)
-        self._noise = max(EXACT, apart)
+        self._noise = max(EXACT, 3 * apart)
         if apart <= EXACT:
             return "ok", "the same picture gets the same scores"
         return "note", f"the same picture differs by {apart:.2g}: smaller effects mean nothing"
@@ -147,7 +147,7 @@ class _Examiner:
             for places in ((0, 1), (1, 0), (0, 0), (1, 1))
         }
         best, second = sorted(fits, key=lambda places: fits[places])[:2]
-        if fits[second] - fits[best] <= 4 * self._noise:
+        if fits[second] - fits[best] <= 2 * self._noise:
             return "unknown", "both pictures score alike: give one that scores high"
         if best == (0, 1):
             return "ok", "[A, B] and [B, A] are answered in their order"

@@ -20,6 +20,7 @@ from threading import Lock
 from urllib.parse import urljoin
 
 from probe.api.http import Lost, Reply, address, checked_url, fetch
+from probe.api.json import CutShort
 from probe.backends.contract import Answer, Description, read_answer, read_description
 from probe.errors import (
     AuthError,
@@ -96,7 +97,7 @@ class Http:
         try:
             answer = read_answer(reply.body, described, len(variants))
         except ContractError as error:
-            if not reply.bounded:
+            if isinstance(error, CutShort) or not reply.bounded:
                 said = f"{address(self.url)} broke off in the middle of its answer"
                 return [Failure("lost", said, billed=True)] * len(variants)
             raise ContractError(f"{self.url}: {error}") from error

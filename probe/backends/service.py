@@ -123,16 +123,13 @@ class Service:
                 headers=asked.headers,
                 body=asked.body,
                 timeout=self._connection.timeout,
-                secrets=self._secrets(),
+                secrets=self._settings.secrets,
                 ca_file=self._connection.ca_file,
                 trusted=self._trusted or self._typed(),
                 allow_http=self._connection.allow_http,
             )
         except UsageError as error:
             raise UsageError(f"{error}{self._base()}") from error
-
-    def _secrets(self) -> frozenset[str]:
-        return self._settings.secrets | (self._tokens.known if self._tokens else frozenset())
 
     def _typed(self) -> bool:
         """Whether the host that pictures go to is the one that a variable of the user names."""

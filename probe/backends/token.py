@@ -41,7 +41,6 @@ class Tokens:
         self._header: str | None = None
         self._until = 0.0
         self._lock = Lock()
-        self.known: frozenset[str] = frozenset()
 
     def signed(self, request: Request) -> Request:
         """The request with a token that has not run out."""
@@ -66,7 +65,6 @@ class Tokens:
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
             raise ContractError(f"{self._host} answered without a token at {self._form.token}")
         self._until = self._clock() + self._lifetime(answer)
-        self.known |= {token}
         return f"Bearer {token}"
 
     def _asked(self) -> Reply:

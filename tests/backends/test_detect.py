@@ -45,9 +45,13 @@ def server(wild, reply):
     return started
 
 
+def body_of(request: bytes) -> bytes:
+    return request.partition(b"\r\n\r\n")[2]
+
+
 def posted(server) -> list[bytes]:
     """The requests that held a picture."""
-    return [request for request in server.requests if request.partition(b"\r\n\r\n")[2]]
+    return [request for request in server.requests if body_of(request)]
 
 
 def works(found, base, tmp_path, monkeypatch):
@@ -125,7 +129,7 @@ def test_a_server_that_lists_its_models_is_found_by_its_bare_address(server, tmp
     assert (found.contract, found.calls) == ("oip-json", 1)
     assert found.scores["nsfw"] == 0.25
     assert any("mlserver 1.7.1" in said for said in found.said)
-    assert "INPUT__0" in json.loads(posted(there)[0].partition(b"\r\n\r\n")[2])["inputs"][0]["name"]
+    assert "INPUT__0" in json.loads(body_of(posted(there)[0]))["inputs"][0]["name"]
     assert 'model = "cats"' in found.profile
     works(found, there.url, tmp_path, monkeypatch)
 
@@ -283,6 +287,48 @@ def test_odd_keys_on_the_way_to_the_scores_are_kept_out_of_harm(server, tmp_path
     found = detect(there.url + "/my/model", PICTURE)
     assert dict(found.scores) == {"cat": 0.5, "dog": 0.25}
     works(found, there.url, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("name", ["it's%20%22so%22", "caf%C3%A9"])
+def test_odd_names_of_models_are_kept_out_of_harm(server, tmp_path, monkeypatch, name):
+    there = server({f"POST /predictions/{name}": {"cat": 0.5}})
+    found = detect(f"{there.url}/predictions/{name}", PICTURE)
+    assert (found.contract, dict(found.scores)) == ("torchserve", {"cat": 0.5})
+    works(found, there.url, tmp_path, monkeypatch)
+
+
+def test_odd_names_of_fields_are_kept_out_of_harm(server, tmp_path, monkeypatch):
+    field = {"it's\x7f": {"type": "string", "format": "binary"}}
+    there = server(
+        {
+            "GET /openapi.json": openapi("/tag", "multipart/form-data", field),
+            "POST /tag": lambda request: {"cat": 0.5} if b"it's" in request else {},
+        }
+    )
+    found = detect(there.url, PICTURE)
+    assert (dict(found.scores), found.calls) == ({"cat": 0.5}, 1)
+    works(found, there.url, tmp_path, monkeypatch)
+
+
+def test_paths_that_are_there_are_tried_before_those_that_are_not(server):
+    answer = {"drawing": 0, "hentai": 0.25, "neutral": 0.5, "porn": 0.25, "sexy": 0}
+    there = server(
+        {
+            "GET /classify-many": ({"detail": "Method Not Allowed"}, "405 Method Not Allowed"),
+            "POST /classify-many": [answer],
+        }
+    )
+    found = detect(there.url, PICTURE)
+    assert (found.contract, found.calls) == ("nsfwpy", 1)
+    hidden = server({"POST /classify-many": [answer]})
+    assert detect(hidden.url, PICTURE, most=40).contract == "nsfwpy"
+
+
+def test_the_same_request_is_not_sent_twice(server):
+    document = openapi("/tag", "application/json", {"image": {"type": "string"}})
+    there = server({"GET /openapi.json": document, "POST /tag": ({}, "400 Bad Request")})
+    found = detect(f"{there.url}/tag", PICTURE)
+    assert found.calls == len({body_of(request) for request in posted(there)}) == 4
 
 
 def test_nobody_there(wild):

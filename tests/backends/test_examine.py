@@ -64,8 +64,9 @@ class Service:
         return self.order([self.answer(variant.pixels()) for variant in variants])
 
     def answer(self, image):
-        if min(image.size) < self.least:
-            return Failure("refused", f"{image.width} x {image.height} is too small")
+        largest = self.limits.max_side or 10_000
+        if min(image.size) < self.least or max(image.size) > largest:
+            return Failure("refused", f"{image.width} x {image.height} is too small or large")
         pixels = np.asarray(self.sees(image), dtype=float) / 255
         slope = np.linspace(0.5, 1.5, pixels.shape[1])[:, None]
         score = float((pixels * slope * (0.5, 0.2, 0.1)).mean() + next(self.noise))
@@ -133,6 +134,19 @@ def test_a_server_that_cuts_the_middle_out_is_found_with_how_much(share):
     said = float(found["rim"].said.split("%")[0].split()[-1]) / 100
     assert said <= share + 0.005 <= said + 0.07
     assert found["borders"].verdict == "ok"
+
+
+@pytest.mark.parametrize("sees", [middle(0.1), trimmed, same])
+def test_noise_is_not_taken_for_an_effect(sees):
+    noise = (0.0, 0.0004, -0.0002, 0.0001)
+    found = findings(Service(sees=sees, noise=noise))
+    exact = findings(Service(sees=sees))
+    for check in ("order", "borders", "rim"):
+        assert found[check].verdict == exact[check].verdict
+
+
+def test_the_framed_picture_is_no_larger_than_the_service_takes():
+    assert verdicts(findings(Service(max_side=200)))["borders"] == "ok"
 
 
 def test_a_server_that_looks_at_a_square_is_found():
