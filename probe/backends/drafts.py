@@ -130,7 +130,5 @@ def _text(value: str) -> str:
 
 def _json(value: str | Sequence[str]) -> str:
     """What JSON and TOML write alike; half a surrogate pair, which neither has, becomes `?`."""
-    text = json.dumps(value if isinstance(value, str) else list(value), ensure_ascii=False).replace(
-        "\x7f", "\\u007f"
-    )
+    text = json.dumps(value if isinstance(value, str) else list(value), ensure_ascii=False)
     return text.encode("utf-8", "replace").decode("utf-8")
