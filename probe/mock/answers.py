@@ -82,6 +82,8 @@ def _labelled(service: Service, labels: Labels, question: str, scores: Scores) -
     """The service's labels with probabilities; a score that is no probability is cut to one."""
     own = {name.casefold(): name for name in scores}
     asked = scores.get(question)
+    if labels == "raw":
+        return dict(scores)
     if isinstance(labels, str):
         return {name: _bounded(value) for name, value in scores.items()}
     found = {}

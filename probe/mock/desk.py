@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import replace
 from email.utils import formatdate
 from typing import Any
 
+from probe.errors import ProbeError
 from probe.mock import answers
 from probe.mock.answers import Context
 from probe.mock.faults import Dice, Fault
@@ -18,9 +20,11 @@ from probe.mock.scorer import Outcome, Scorer, Trouble
 from probe.mock.services import Labels, Service
 from probe.types import Scores
 
+_log = logging.getLogger(__name__)
+
 PAGE = b"<!DOCTYPE html><html><body><h1>Please log in</h1></body></html>"
 
-_ALWAYS = ("429", "503", "reset", "cut", "truncated", "html", "missing", "nan")
+_ALWAYS = ("429", "503", "reset", "cut", "truncated", "html", "nan")
 
 
 class Desk:
@@ -92,7 +96,7 @@ class Desk:
             raise Refusal("quota")
         drifted = self._dice.drifted()
         formats = service.told.get("limits", {}).get("formats", ())
-        scored, calls = self._scorer.score(sent, service.limits, formats)
+        scored, calls = self._score(service, sent, formats)
         if drifted:
             scored = [_drifted(outcome) for outcome in scored]
         chosen = fault.turn % len(sent) if fault else 0
@@ -109,6 +113,20 @@ class Desk:
         elif fault and fault.kind == "reorder":
             items = items[1:] + items[:1]
         return answers.answer(service, context, items, scored, calls)
+
+    def _score(
+        self, service: Service, sent: Sequence[Sent], formats: Sequence[str]
+    ) -> tuple[list[Outcome], int]:
+        try:
+            return self._scorer.score(sent, service.limits, formats)
+        except Refusal:
+            raise
+        except ProbeError as error:
+            raise Refusal("crash", str(error)) from error
+        except Exception as error:
+            _log.exception("the backend failed")
+            said = f"the backend failed with {type(error).__name__}"
+            raise Refusal("crash", said) from error
 
     def _context(
         self, service: Service, asked: Asked, found: Mapping[str, str], model: str, labels: Labels,
@@ -137,6 +155,7 @@ def _possible(service: Service, sent: Sequence[Sent]) -> tuple[str, ...]:
     by_id = several and len(sent) > 1 and service.profile.response.id is not None
     return (
         *_ALWAYS,
+        *(("missing",) if service.profile.scores.missing is None else ()),
         *(("partial",) if several else ()),
         *(("item",) if "failed_item" in told and sent else ()),
         *(("reorder",) if by_id else ()),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from probe.api.profile import Profile
 from probe.api.settings import Settings
 from probe.mock import services
 from probe.mock.paths import base_of
+from probe.mock.services import Service
 
 ANY = "any"
 
@@ -21,15 +20,24 @@ def environment(url: str, key: str = ANY, *names: str) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for name, service in services.load().items():
-        if not names or name in names or (names == ("rekognition",) and name.startswith(names)):
+        if not names or _public(name) in names:
             found |= _pointed(service.profile, url, key)
     return found
 
 
-def spoken() -> Mapping[str, str]:
-    """Name -> what it is, of every service that a mock server speaks at an address of its own."""
-    known = services.load().items()
-    return {name: service.profile.doc or service.told.get("doc", "") for name, service in known}
+def spoken() -> dict[str, str]:
+    """Name -> what it is, of every service."""
+    return {_public(name): _about(service) for name, service in services.load().items()}
+
+
+def _public(name: str) -> str:
+    """Operations of one service share its name."""
+    return "rekognition" if name.startswith("rekognition") else name
+
+
+def _about(service: Service) -> str:
+    about: str = service.told.get("doc", "") or service.profile.doc
+    return about
 
 
 def _pointed(profile: Profile, url: str, key: str) -> dict[str, str]:

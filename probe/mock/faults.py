@@ -182,9 +182,10 @@ class Dice:
         """Whether another model answers by now."""
         drift = self.faults.drift
         with self._lock:
-            over = drift is not None and self._taken > drift
-            self.counts["drift"] += over
-            return over
+            if drift is None or self._taken <= drift:
+                return False
+            self.counts["drift"] += 1
+            return True
 
     def _random(self, together: bytes, turn: int) -> int:
         """128 bits by the seed, the pictures, and how often they were seen."""

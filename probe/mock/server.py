@@ -76,6 +76,11 @@ class Server(ThreadingHTTPServer):
         self._dice = Dice(faults)
         self.router = Router(self._scorer, self._dice, pause=self._closing.wait, **self._ways)
 
+    def serve_instead(self, backend: Backend) -> None:
+        """Another backend from now on, under the same faults."""
+        self._scorer = Scorer(backend)
+        self.router = Router(self._scorer, self._dice, pause=self._closing.wait, **self._ways)
+
     def server_bind(self) -> None:
         """Without HTTPServer's look-up of the host's name, which may take seconds."""
         TCPServer.server_bind(self)

@@ -16,7 +16,7 @@ joins      another service whose answers this one's are laid into; wants: when t
 
 A label stands for the backend's label of that name if it has one; else `question` is the score
 of the backend's question, `rest` its complement, a number is itself. `labels = "own"` are all
-labels of the backend.
+labels of the backend as probabilities, `"raw"` as they are.
 """
 
 from __future__ import annotations
