@@ -93,10 +93,12 @@ def _remote(spec: str, vars: dict[str, str], connection: Connection | None) -> B
 def _at(url: str, vars: dict[str, str], connection: Connection | None) -> Backend:
     """The server at a URL: by the profile that knows the path, else by the own contract."""
     from probe.api import catalogue
+    from probe.api.http import checked_url
     from probe.backends.connection import Connection
     from probe.backends.http import Http
     from probe.backends.service import Service
 
+    checked_url(url)
     known = catalogue.at(url)
     if not known:
         if vars:

@@ -47,11 +47,14 @@ def test_a_copy_of_the_default_weights_is_known_by_its_content(tmp_path):
         (lambda images: [], "from_callable"),
         (3, "not int"),
         ("http://user:hunter2@host/", "environment"),
+        ("http://user:hunter2@127.0.0.1:8501/v1/models/nsfw:predict", "environment"),
+        ("http://127.0.0.1:8000/v2/models/nsfw/infer?key=hunter2", "environment"),
     ],
 )
 def test_what_is_no_backend_says_what_would_be(spec, says):
-    with pytest.raises(UsageError, match=says):
+    with pytest.raises(UsageError, match=says) as error:
         resolve(spec)
+    assert "hunter2" not in str(error.value)
 
 
 def test_other_networks_need_their_facts(tmp_path):
