@@ -455,6 +455,19 @@ def test_what_turns_all_away_stops_every_worker_and_keeps_what_came(kind):
     assert deliveries[8].outcomes == [UNSENT]
 
 
+def test_what_makes_no_sense_is_asked_once_more_where_something_did():
+    purse = Purse()
+    assert deliver(Scripted(lambda n, b: GOOD, batch=1), 1, purse).error is None
+    backend = Scripted(lambda n, b: ContractError("a page") if not b else GOOD, batch=1)
+    delivery = deliver(backend, 1, purse)
+    assert isinstance(delivery.outcomes[0], Scores)
+    assert len(backend.requests) == 2
+    first = Scripted(lambda n, before: ContractError("a page"), batch=1)
+    delivery = deliver(first, 1, Purse())
+    assert delivery.outcomes[0].kind == "refused"
+    assert len(first.requests) == 1
+
+
 def test_two_endless_answers_in_a_row_end_the_run():
     backend = Scripted(lambda n, b: Oversized("an answer of more than 8 MB"), batch=1)
     purse = Purse()

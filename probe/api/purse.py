@@ -60,7 +60,7 @@ class Purse:
     """Counts the calls and requests of one run, under its cap, and knows when to give up.
 
     calls: images sent. bills: those of them that the service may charge. lost: those sent again
-    though they may be charged already.
+    though they may be charged already. has_scored: an answer of this run could be read.
 
     Retries are paid from a run-wide budget: an outage empties it and the run fails fast, while
     a service that answers four times in five never does. So do many failed requests in a row.
@@ -72,6 +72,7 @@ class Purse:
         self.bills = 0
         self.requests = 0
         self.lost = 0
+        self.has_scored = False
         self._tokens = RETRY_TOKENS
         self._failed = 0
         self._unreadable = 0
@@ -108,6 +109,7 @@ class Purse:
         with self._lock:
             self.bills -= free
             if scored:
+                self.has_scored = True
                 self._failed = self._unreadable = self._oversized = 0
                 self._tokens = min(RETRY_TOKENS, self._tokens + scored)
 

@@ -12,7 +12,7 @@ from typing import Any
 from probe.api.expressions import search
 from probe.api.http import Reply
 from probe.api.items import Matching, is_true, reshaped, rows_of, unpacked
-from probe.api.json import excerpt, load_json
+from probe.api.json import CutShort, excerpt, load_json
 from probe.api.numbers import BadItem, BadScale, scored
 from probe.api.profile import Profile
 from probe.api.troubles import auth_codes, code_of, error_of, trouble
@@ -79,7 +79,7 @@ class Reader:
         try:
             body = self._loaded(reply.body)
         except ContractError as error:
-            if good and not reply.bounded:
+            if good and (isinstance(error, CutShort) or not reply.bounded):
                 said = f"{self._profile.name} broke off in the middle of its answer"
                 return [Failure("lost", said, billed=True)] * count
             if good:

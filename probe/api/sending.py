@@ -168,8 +168,8 @@ class Sender:
             raise LimitReached(self._purse.cap.message)
 
     def _request(self, batch: _Batch, indexes: Sequence[int], ticket: Ticket) -> None:
-        again = batch.failures(indexes)
-        self._purse.risk(sum(failure.kind == "lost" for failure in again))
+        before = batch.failures(indexes)
+        self._purse.risk(sum(failure.kind == "lost" for failure in before))
         log.info("sending %d", len(indexes))
         cause: BackendError | None = None
         try:
@@ -181,11 +181,11 @@ class Sender:
             if isinstance(error, Rejected):
                 self._pace.leave(ticket)
                 raise
-            cause, outcomes = error, _refused(error, len(indexes))
+            cause, outcomes = error, _failed(error, len(indexes), self._kind_of(error))
         except BaseException as error:
             self._pace.leave(ticket)
             if hasattr(error, "raw"):
-                outcomes = _refused(error, len(indexes))
+                outcomes = _failed(error, len(indexes))
             elif isinstance(error, LimitReached | UsageError):
                 raise
             else:
@@ -211,6 +211,11 @@ class Sender:
             )
         return outcomes
 
+    def _kind_of(self, error: BackendError) -> FailureKind:
+        """What makes no sense is asked once more, where an answer of this run did make sense."""
+        senseless = isinstance(error, ContractError) and not isinstance(error, Oversized)
+        return "invalid" if senseless and self._purse.has_scored else "refused"
+
     def _leave(self, ticket: Ticket, outcomes: Sequence[Scores | Failure]) -> None:
         """Tell the pace how it went; a wait that the service asks for is everybody's."""
         failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
@@ -224,14 +229,14 @@ class Sender:
         """A request that failed for good as a whole is halved down to the bad variant."""
         if isinstance(batch.cause, Unreachable) or len(batch.failures(indexes)) < len(indexes):
             return
-        if any(self._is_open(batch, i) for i in indexes):
-            return
         reason = batch.reason(indexes) or ""
-        log.info("a request of %d failed: %s", len(indexes), reason)
         if isinstance(batch.cause, Oversized):
             self._purse.oversized(reason)
         elif isinstance(batch.cause, ContractError) and len(indexes) == 1:
             self._purse.unreadable(reason)
+        if any(self._is_open(batch, i) for i in indexes):
+            return
+        log.info("a request of %d failed: %s", len(indexes), reason)
         self._purse.fail(reason)
         down = all(failure.kind == "unavailable" for failure in batch.failures(indexes))
         if len(indexes) > 1 and self._limits.retry.split and (batch.cause is not None or down):
@@ -256,13 +261,13 @@ class Sender:
         return batch.failed[index][outcome.kind] < attempts
 
 
-def _refused(error: BaseException, count: int) -> list[Scores | Failure]:
+def _failed(
+    error: BaseException, count: int, kind: FailureKind = "refused"
+) -> list[Scores | Failure]:
     """The failures of a request that failed as a whole. A body that could not be read is kept: it
     was paid for."""
     raw = getattr(error, "raw", None)
-    return [
-        Failure("refused", str(error), billed=True, raw=raw, part=(i, count)) for i in range(count)
-    ]
+    return [Failure(kind, str(error), billed=True, raw=raw, part=(i, count)) for i in range(count)]
 
 
 def _is_throttled(outcome: Scores | Failure) -> bool:

@@ -518,7 +518,14 @@ def test_a_body_cut_at_an_unstated_end_is_lost():
     body = b'{"results": [[["a", 0.5'
     got = outcomes(profile(), body, 2, bounded=False)
     assert [(one.kind, one.billed) for one in got] == [("lost", True)] * 2
-    assert isinstance(error(profile(), body, 200), ContractError)
+
+
+def test_json_that_ends_too_early_is_lost_whatever_length_was_stated():
+    whole = b'{"results": [[["a", 0.5]], [["a", 0.25]]]}'
+    for end in range(1, len(whole)):
+        got = outcomes(profile(), whole[:end], 2)
+        assert [(one.kind, one.billed) for one in got] == [("lost", True)] * 2
+    assert isinstance(error(profile(), b'{"results": [}', 200), ContractError)
 
 
 @pytest.mark.parametrize("status", [401, 403])

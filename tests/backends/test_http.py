@@ -245,7 +245,7 @@ def test_a_byte_order_mark_is_fine(ask, reply):
     [
         b"",
         b"<html>\x1b[2J<title>Sign in</title></html>",
-        b'{"contract": "probe/1", "identity": "model 3", "results": [',
+        b'{"contract": "probe/1", "identity": "model 3", "results": [}',
         b"\xff\xfe\x00",
         b"[" * 10_000,
         b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
@@ -267,6 +267,11 @@ def test_a_body_of_another_shape_is_an_error_of_the_contract_in_one_line(ask, re
     assert "127.0.0.1" in message
     assert message.isprintable()
     assert len(message) < 400
+
+
+def test_json_that_ends_too_early_is_lost(ask, reply):
+    outcomes = ask(reply(b'{"contract": "probe/1", "identity": "model 3", "results": ['))
+    assert {outcome.kind for outcome in outcomes} == {"lost"}
 
 
 def test_another_model_in_the_middle_of_a_run_is_never_mixed_in(ask):
