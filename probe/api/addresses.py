@@ -79,7 +79,7 @@ def check_host(host: str, trusted: bool) -> None:
 def _literal(host: str) -> Address | None:
     """The address that a number stands for, IPv4 within IPv6 unwrapped; None for a name."""
     try:
-        found = ipaddress.ip_address(host.partition("%")[0])
+        found = ipaddress.ip_address(host)
     except ValueError:
         return None
     if isinstance(found, ipaddress.IPv6Address):

@@ -228,11 +228,13 @@ def test_an_upload_that_nobody_takes_ends_at_the_deadline_and_costs_nothing(wild
     assert (caught.value.failure.kind, caught.value.failure.billed) == ("unavailable", False)
 
 
-def test_an_upload_in_drips_ends_at_the_deadline(wild, tcp_proxy):
-    server = wild(says(answer(b"late")))
-    slow = tcp_proxy(server.port, up=Toxic(delay=0.005, piece=1000))
-    with pytest.raises(Lost) as caught:
-        post(slow.url, BIG, timeout=0.3)
+@pytest.mark.parametrize("certificate", [None, "valid.pem"])
+def test_an_upload_in_drips_ends_at_the_deadline(wild, tcp_proxy, certificate):
+    server = wild(says(answer(b"late")), certificate=certificate)
+    slow = tcp_proxy(server.port, up=Toxic(delay=0.005, piece=5000))
+    url = slow.url.replace("http", "https") if certificate else slow.url
+    with pytest.raises(Lost, match="did not answer") as caught:
+        post(url, BIG, timeout=0.5, ca_file=str(CA))
     assert not caught.value.billed
     assert server.requests == []
 
@@ -367,6 +369,19 @@ def test_a_kept_connection_that_was_closed_meanwhile_is_renewed_once(wild, monke
     assert (len(server.requests), server.connections) == (2, 2)
 
 
+def test_where_the_system_cannot_tell_what_was_taken_nothing_is_sent_again(wild, monkeypatch):
+    script = Leaving(2)
+    server = wild(script)
+    get(server.url)
+    assert script.gone.wait(5)
+    monkeypatch.setattr(wire._Connection, "is_connected", True)
+    monkeypatch.setattr(wire, "_acknowledged", lambda connection: None)
+    with pytest.raises(Lost) as caught:
+        get(server.url)
+    assert caught.value.billed
+    assert len(server.requests) == 1
+
+
 def test_after_an_answer_too_large_the_next_one_is_not_read_from_its_rest(wild):
     server = wild(says(answer(b"x" * 500_000), answer(b"ok")))
     with pytest.raises(TooLarge):
@@ -491,6 +506,15 @@ def test_a_proxy_of_the_environment_is_used_and_shown_without_its_password(wild,
     assert get(url).body == b"by proxy"
     assert proxy.requests[0].startswith(b"GET http://service.example/v1 HTTP/1.1")
     assert proxies("http://127.0.0.1:8000") == {}
+
+
+def test_a_deadline_holds_by_a_proxy_too(wild, monkeypatch):
+    proxy = wild(lambda self, connection, request: drip(self, connection, b"H"))
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", proxy.url)
+    with pytest.raises(Lost, match=r"service\.example:80 did not answer within 0\.2 s"):
+        post("http://service.example/", timeout=0.2)
 
 
 def test_a_tunnel_that_the_proxy_or_we_refuse_is_none(wild, monkeypatch):
