@@ -16,8 +16,6 @@ from probe.types import Codec, Failure
 
 SIZE = (384, 256)
 TARGET = (96, 64, 192, 160)
-WITHOUT = {"openai-chat"}
-"""A chat model answers in prose; its profile has a fixture of its own."""
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +47,11 @@ def led_to(mock, monkeypatch):
 
 def path_before(name: str) -> str:
     """What some variables of addresses hold besides the host."""
-    return {"huggingface": "/hf-inference/models", "openai-moderation": "/v1"}.get(name, "")
+    more = {"huggingface": "/hf-inference/models", "openai-moderation": "/v1", "openai-chat": "/v1"}
+    return more.get(name, "")
 
 
-@pytest.mark.parametrize("name", sorted({*catalogue.names(), "rekognition"} - WITHOUT))
+@pytest.mark.parametrize("name", [*catalogue.names(), "rekognition"])
 def test_the_planted_target_is_found(mock, led_to, tmp_path, name):
     backend = led_to(name)
     limits = backend.limits
