@@ -70,7 +70,7 @@ def results_folder(image: str, plan: Plan, given: dict[str, Any]) -> Iterator[Pa
     """
     from filelock import FileLock, Timeout
 
-    from probe.show import open_folder
+    from probe.show import mark_folder, open_folder
 
     name = stem_of(image) + ("" if plan.method == "multiscale" else f".{plan.method}")
     for number in numbers(1):
@@ -98,6 +98,7 @@ def results_folder(image: str, plan: Plan, given: dict[str, Any]) -> Iterator[Pa
             f"cannot write into {printable(str(folder))}: {error.strerror or error}"
         ) from error
     try:
+        mark_folder(folder, plan.digest)
         yield folder
     finally:
         with suppress(OSError):

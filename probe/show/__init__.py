@@ -1,7 +1,7 @@
 """Pictures of a map and files of a run. matplotlib is imported only when something is drawn."""
 
 from probe.show.figure import figure, plot
-from probe.show.files import open_folder, save_run, save_sheet
+from probe.show.files import mark_folder, open_folder, save_run, save_sheet
 from probe.show.paint import overlay
 from probe.show.sheet import Tile, contact_sheet, sheet_of
 
@@ -9,6 +9,7 @@ __all__ = [
     "Tile",
     "contact_sheet",
     "figure",
+    "mark_folder",
     "open_folder",
     "overlay",
     "plot",

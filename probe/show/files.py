@@ -25,6 +25,7 @@ from probe.types import Failure, Identity
 
 SCHEMA = 1
 FILES = ("overlay.png", "map.npy", "map.npz", "scores.csv", "run.json")
+MARK = ".plan"
 MAX_RECORD = 64 * 2**20
 FIXED = ("index", "kind", "x0", "y0", "x1", "y1", "source", "failure")
 
@@ -65,9 +66,9 @@ def save_sheet(image: Image.Image, path: Path) -> Path:
 def open_folder(folder: Path) -> str | None:
     """Make `folder`, see that it can be written, and read whose results lie in it.
 
-    Returns the digest of their plan, None where none of a run's files is there; files without a
-    run.json that can be read count as another run's: "". Raises OutputError, before anything is
-    paid for.
+    Returns the digest of their plan, None where none of a run's files is there. Files without a
+    run.json belong to the plan that `mark_folder` noted last: its writing broke off. Those of
+    nobody count as another run's: "". Raises OutputError, before anything is paid for.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,11 +83,18 @@ def open_folder(folder: Path) -> str | None:
     if not any((folder / name).exists() for name in FILES):
         return None
     try:
+        if not record.exists():
+            return (folder / MARK).read_text("utf-8")
         if not record.is_file() or record.stat().st_size > MAX_RECORD:
             return ""
         return str(json.loads(record.read_text("utf-8"))["settings"]["plan"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""
+
+
+def mark_folder(folder: Path, plan: str) -> None:
+    """Note whose results are about to be written; raises OutputError."""
+    _write(folder / MARK, lambda file: file.write(plan.encode()))
 
 
 def _write(path: Path, fill: Callable[[IO[bytes]], Any]) -> Path:

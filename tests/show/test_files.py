@@ -14,7 +14,7 @@ from PIL import Image
 from probe.errors import OutputError
 from probe.heatmap import Heatmap
 from probe.result import Answer
-from probe.show import open_folder, save_run, save_sheet
+from probe.show import mark_folder, open_folder, save_run, save_sheet
 from probe.types import Box, Identity, Scores
 
 NAMES = ["overlay.png", "map.npy", "map.npz", "scores.csv", "run.json"]
@@ -226,6 +226,16 @@ def test_the_plan_of_a_folder_is_read_back(result, tmp_path):
     for junk in ("{", "[]", '{"settings": 5}', "[" * 100_000):
         (tmp_path / "run.json").write_text(junk)
         assert open_folder(tmp_path) == ""
+
+
+def test_a_folder_whose_writing_broke_off_is_gone_on_with(result, tmp_path):
+    mark_folder(tmp_path, "abc")
+    assert open_folder(tmp_path) is None
+    save_run(result(), tmp_path)
+    mark_folder(tmp_path, "def")
+    assert open_folder(tmp_path) == "abc"
+    (tmp_path / "run.json").unlink()
+    assert open_folder(tmp_path) == "def"
 
 
 def test_a_sheet_is_written_where_it_was_asked(tmp_path):
