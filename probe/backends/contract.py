@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from probe.api.json import load_json as load_json
+from probe.api.json import load_json
 from probe.backends.function import is_score
 from probe.errors import ContractError
 from probe.limits import Limits, Price, Rate
