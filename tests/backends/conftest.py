@@ -14,9 +14,13 @@ from tests.api.hostile import Script, Wild, answer
 
 
 @pytest.fixture
-def wild() -> Iterator[Callable[[Script], Wild]]:
+def wild() -> Iterator[Callable[..., Wild]]:
     with ExitStack() as stack:
-        yield lambda script: stack.enter_context(closing(Wild(script)))
+
+        def start(script: Script, **options: Any) -> Wild:
+            return stack.enter_context(closing(Wild(script, **options)))
+
+        yield start
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from probe.limits import Price, Rate
 from probe.mock import serve
 from probe.testing.planted import Planted, planted_picture
 from probe.types import Codec, Failure, Scores
+from tests.api.hostile import CERTIFICATES, says
 
 PNG = Codec("png")
 DESCRIPTION = {
@@ -471,6 +472,13 @@ def test_https_to_a_plain_port_says_so_and_is_not_tried_as_http():
         _ = Http(server.url.replace("http", "https")).identity
 
 
+def test_a_server_with_a_certificate_of_its_own_is_trusted_by_its_file(wild, reply):
+    server = wild(says(reply(DESCRIPTION)), certificate="valid.pem")
+    with pytest.raises(Rejected, match="--ca-file"):
+        _ = Http(server.url).identity
+    assert Http(server.url, ca_file=str(CERTIFICATES / "ca.pem")).identity.endswith("model 3")
+
+
 def test_failing_calls_leave_no_open_file(wild, sample):
     server = wild(lambda self, connection, request: connection.shutdown(socket.SHUT_RDWR))
     client, variants = described(server.url), [sample(codec=PNG)]
@@ -564,6 +572,7 @@ def test_the_proxy_of_the_environment_is_used_but_not_for_loopback(wild, reply, 
         ("rate", [{"requests": 1, "seconds": 86_401}]),
         ("rate", [{"requests": 1.5, "seconds": 1}]),
         ("rate", [[1, 1]]),
+        ("rate", [{"requests": 1, "seconds": 1}] * 9),
         ("seen", [0, 0, 1]),
         ("seen", [0.5, 0, 0.5, 1]),
         ("seen", [0, 0, 1, float("nan")]),
