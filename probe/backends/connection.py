@@ -13,8 +13,8 @@ from probe.text import printable
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """timeout: seconds until an answer begins, and as many until it ends. ca_file: certificates
-    to trust in place of the usual ones. allow_http: keys may go unencrypted to other machines.
+    """timeout: seconds for a request and its whole answer. ca_file: certificates to trust in
+    place of the usual ones. allow_http: keys may go unencrypted to other machines.
     """
 
     timeout: float = 60.0
