@@ -143,7 +143,11 @@ def _values(service: Service, shown: Mapping[str, float], asked: Asked) -> dict[
 def _floor(told: Mapping[str, Any], asked: Asked) -> float:
     """The lowest score that is shown, by the request where that can say it."""
     stated = _stated(told.get("floor_key"), asked)
-    return stated / told.get("floor_of", 1) if stated is not None else float(told.get("floor", 0.0))
+    return (
+        stated / told.get("floor_of", 1)
+        if stated is not None
+        else float(told.get("floor", -math.inf))
+    )
 
 
 def _top(told: Mapping[str, Any], asked: Asked) -> int | None:

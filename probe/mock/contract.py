@@ -10,8 +10,8 @@ from typing import Any
 from probe.api.json import load_json
 from probe.backends.contract import CONTRACT
 from probe.errors import ContractError
-from probe.mock.message import Asked, Refusal, Sent
-from probe.mock.scorer import Scorer
+from probe.mock.message import MAX_REQUEST, Asked, Refusal, Sent
+from probe.mock.scorer import MAX_PIXELS, Scorer
 from probe.mock.services import Service
 
 NAME = "probe"
@@ -38,6 +38,9 @@ def describe(scorer: Scorer) -> dict[str, Any]:
         "formats": ["jpeg", "png"],
         "min_side": limits.min_side,
         "max_side": limits.max_side,
+        "max_pixels": MAX_PIXELS,
+        "max_request_bytes": MAX_REQUEST,
+        "threshold": limits.threshold,
         "seen": list(limits.seen),
         "deterministic": limits.deterministic,
         "price": asdict(limits.price) if limits.price else None,

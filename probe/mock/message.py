@@ -13,6 +13,9 @@ from probe.errors import ProbeError
 
 Broken = Literal["reset", "cut"]
 
+MAX_REQUEST = 64 * 2**20
+"""Bytes of a request's body."""
+
 
 class Refusal(ProbeError):
     """The request as a whole is turned away: `case` names one of the service's errors.

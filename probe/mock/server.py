@@ -18,13 +18,11 @@ from typing import Any
 from probe.errors import ProbeError, UsageError
 from probe.limits import Rate
 from probe.mock.faults import Dice, Faults
-from probe.mock.message import Asked, Said
+from probe.mock.message import MAX_REQUEST, Asked, Said
 from probe.mock.router import Router
 from probe.mock.scorer import Scorer
 from probe.text import printable
 from probe.types import Backend
-
-MAX_REQUEST = 64 * 2**20
 
 _log = logging.getLogger(__name__)
 
