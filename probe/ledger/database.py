@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -93,9 +93,15 @@ class Database:
                 self._end(connection)
 
     def _end(self, connection: Connection) -> None:
-        """The last connection to close writes the log back to the file: a write like others."""
-        with suppress(LedgerError), mapped(self.path), self._lock():
-            connection.close()
+        """The last connection to close writes the log back to the file: a write like others.
+
+        Without the lock it is closed all the same, as it may hold a transaction of SQLite's.
+        """
+        with ExitStack() as stack:
+            with suppress(LedgerError), mapped(self.path):
+                stack.enter_context(self._lock())
+            with suppress(LedgerError), mapped(self.path):
+                connection.close()
 
     @contextmanager
     def _locked(self) -> Iterator[Connection]:
