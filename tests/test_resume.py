@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 
 import numpy as np
@@ -15,6 +18,7 @@ from probe import Prober
 from probe.ledger import Ledger
 from probe.limits import Limits
 from probe.mock import serve
+from probe.mock.faults import Faults
 from probe.perturb import canonical
 from probe.testing.planted import Planted, planted_picture
 from probe.types import Canvas, Codec
@@ -157,6 +161,194 @@ def test_killed_while_a_server_answers_only_what_was_in_flight_is_asked_again(tm
     assert before < 64
     saved = np.load(tmp_path / "out" / "map.npy")
     np.testing.assert_array_equal(saved, uninterrupted().values)
+
+
+AT_ONCE = 4
+"""Batches on their way: two that the mock takes at once, and as many made ready."""
+
+
+class Throttled:
+    """A server that answers 429 now and then, and what its clients sent it."""
+
+    def __init__(self, server) -> None:
+        self.server = server
+        self.pictures = 0
+        self.throttled = 0
+        self.on_429 = lambda: None
+        self._post = server.router.post
+        self._lock = threading.Lock()
+        server.router.post = self.post
+
+    def post(self, asked):
+        said = self._post(asked)
+        with self._lock:
+            self.pictures += len(json.loads(asked.body)["images"])
+            self.throttled += said.status == 429
+        if said.status == 429:
+            self.on_429()
+        return said
+
+
+class Counting(Planted):
+    """How often each picture was scored, and paid for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scored: Counter[bytes] = Counter()
+
+    def answer(self, image):
+        with self._lock:
+            self.scored[image.tobytes()] += 1
+        return super().answer(image)
+
+
+@pytest.fixture
+def command(tmp_path):
+    """The command line of a run against a server's URL."""
+    planted_picture().save(tmp_path / "planted.png")
+
+    def words(url, out="out"):
+        picture, ledger = str(tmp_path / "planted.png"), str(tmp_path / "l.db")
+        run = [sys.executable, "-m", "probe", "occlude", picture, "--api", url, "--json"]
+        return [*run, "--codec", "png", "--ledger", ledger, "--out", str(tmp_path / out)]
+
+    return words
+
+
+def start(command) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=default_signals,
+    )
+
+
+def count_of_unknown(said: str) -> int:
+    found = re.search(r"(\d+) variants? in flight", said)
+    return int(found[1]) if found else 0
+
+
+@pytest.mark.parametrize("number", ["SIGKILL", "SIGINT"])
+@pytest.mark.parametrize("turn", [1, 3])
+def test_stopped_while_it_is_throttled_only_what_was_in_flight_is_asked_again(
+    tmp_path, command, number, turn
+):
+    backend = Counting()
+    faults = Faults.parse("429-seconds=0.4,wait=0", seed=1)
+    with serve(backend, faults=faults) as server:
+        watched = Throttled(server)
+
+        def stop() -> None:
+            if watched.throttled == turn:
+                process.send_signal(getattr(signal, number))
+
+        watched.on_429 = stop
+        process = start(command(server.url))
+        output, errors = process.communicate()
+        assert watched.throttled >= turn
+        before, pictures = server.requests, watched.pictures
+        first = len(backend.scored)
+        assert 0 < first < 64
+        if number == "SIGINT":
+            assert process.returncode == 130, errors
+            told = json.loads(output.splitlines()[0])
+            assert (told["requests"], told["calls"]) == (before, pictures)
+        else:
+            assert process.returncode == -signal.SIGKILL
+        watched.on_429 = lambda: None
+        done = subprocess.run(command(server.url), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        assert told["requests"] == server.requests - before
+        assert told["calls"] == watched.pictures - pictures
+    assert len(backend.scored) == 64
+    twice = sum(backend.scored.values()) - 64
+    unknown = count_of_unknown(done.stderr)
+    assert twice <= unknown <= AT_ONCE * 8
+    if number == "SIGINT":
+        assert unknown == 0, "what was in flight was waited for"
+    np.testing.assert_array_equal(np.load(tmp_path / "out" / "map.npy"), uninterrupted().values)
+
+
+def test_ctrl_c_in_a_long_pause_wakes_at_once(tmp_path, command):
+    backend = Counting()
+    with serve(backend, faults=Faults.parse("429-seconds=0.4,wait=110", seed=1)) as server:
+        watched = Throttled(server)
+        watched.on_429 = lambda: process.send_signal(signal.SIGINT)
+        process = start(command(server.url))
+        _, errors = process.communicate(timeout=100)
+        assert process.returncode == 130, errors
+        server.weather(Faults())
+        done = subprocess.run(command(server.url), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert set(backend.scored.values()) == {1}
+    assert len(backend.scored) == 64
+
+
+def test_a_second_process_on_the_same_run_is_told_whose_it_is(tmp_path, command):
+    class Waiting(Counting):
+        def score(self, variants, codec):
+            asked.set()
+            assert go_on.wait(60)
+            return super().score(variants, codec)
+
+    asked, go_on = threading.Event(), threading.Event()
+    backend = Waiting()
+    with serve(backend) as server:
+        process = start(command(server.url))
+        try:
+            assert asked.wait(60)
+            second = subprocess.run(command(server.url), capture_output=True, text=True, timeout=60)
+        finally:
+            go_on.set()
+        assert second.returncode == 7
+        assert f"another probe (process {process.pid}) is writing" in second.stderr
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+        assert server.calls == 64
+        assert subprocess.run(command(server.url), capture_output=True).returncode == 0
+        assert server.calls == 64
+    assert not (tmp_path / "out" / ".pid").exists()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no job control")
+def test_asleep_while_its_server_was_started_anew_it_goes_on_without_a_burst(tmp_path, command):
+    """As a laptop that is closed and opened again."""
+
+    class Sending(Counting):
+        at_once = most = 0
+
+        def score(self, variants, codec):
+            with self._lock:
+                self.at_once += 1
+                self.most = max(self.most, self.at_once)
+            outcomes = super().score(variants, codec)
+            with self._lock:
+                self.at_once -= 1
+            if self.asked > 20 and not asleep.is_set():
+                process.send_signal(signal.SIGSTOP)
+                os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+                asleep.set()
+            return outcomes
+
+    asleep = threading.Event()
+    backend = Sending()
+    with serve(backend) as server:
+        url, port = server.url, server.server_address[1]
+        process = start(command(url))
+        assert asleep.wait(60)
+    with serve(backend, port=port) as server:
+        process.send_signal(signal.SIGCONT)
+        output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    told = json.loads(output)
+    assert told["failures"] == 0
+    lost = re.search(r"The answer to (\d+) variant", errors)
+    assert sum(backend.scored.values()) <= 64 + int(lost[1] if lost else 0)
+    assert backend.most <= 2, "more at once than the service takes"
+    np.testing.assert_array_equal(np.load(tmp_path / "out" / "map.npy"), uninterrupted().values)
 
 
 def test_two_processes_at_once_agree(tmp_path):

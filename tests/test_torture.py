@@ -210,8 +210,8 @@ def probe(tmp_path, server, capsys):
         with pytest.raises(SystemExit) as end:
             main([*words, "--ledger", str(folder / "data" / "ledger.db")])
         said = "".join(capsys.readouterr())
-        threads = [thread.name for thread in threading.enumerate()]
-        assert not [name for name in threads if name.startswith("probe-send")], said
+        threads = {thread.name for thread in threading.enumerate()}
+        assert {name for name in threads if name.startswith("probe-")} == {"probe-serve"}, said
         assert "Traceback" not in said
         return int(end.value.code or 0), said
 
