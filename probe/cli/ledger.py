@@ -46,6 +46,7 @@ def stats(path: Path | None, as_json: bool) -> None:
             unread=found.unread,
             outstanding=found.outstanding,
             bytes=found.bytes,
+            log=found.log,
             backends=found.backends,
             hosts=hosts,
             first=found.first and found.first.isoformat(),
@@ -56,6 +57,9 @@ def stats(path: Path | None, as_json: bool) -> None:
     click.echo(f"{found.answers} answers about {found.pictures} pictures")
     if found.first and found.last:
         click.echo(f"from {found.first:%Y-%m-%d %H:%M} to {found.last:%Y-%m-%d %H:%M} UTC")
+    if found.log:
+        log = printable(f"{path.name}-wal")
+        click.echo(f"in use: part of it is in {log}; to copy it, use `probe ledger export`")
     if found.outstanding:
         click.echo(f"{found.outstanding} sent and never answered, perhaps billed")
     if found.unread:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -28,7 +27,8 @@ from probe.types import Failure, Scores
 class Stats:
     """answers, pictures: how many. unread: bodies that could not be read and are kept.
     backends, hosts: answers of each; host None: this process. outstanding: sent and never
-    settled. bytes: on the disk. first, last: when stored (UTC)."""
+    settled. bytes: on the disk, `log` of them in the -wal file beside it, because another process
+    uses the ledger. first, last: when stored (UTC)."""
 
     schema: int
     answers: int
@@ -36,6 +36,7 @@ class Stats:
     unread: int
     outstanding: int
     bytes: int
+    log: int
     backends: dict[str, int]
     hosts: dict[str | None, int]
     first: datetime | None
@@ -84,13 +85,14 @@ def stats(path: Path) -> Stats:
                 found = connection.execute(select(answers.c.at).order_by(order).limit(1)).scalar()
                 return None if found is None else _time(found)
 
-            return Stats(
+            found = Stats(
                 schema=version_of(connection),
                 answers=one(func.count(), answers),
                 pictures=one(func.count(distinct(subjects.c.image)), joined),
                 unread=one(func.count(), unread),
                 outstanding=intents.unknown(connection),
-                bytes=_size(path),
+                bytes=0,
+                log=0,
                 backends=counts(subjects.c.backend),
                 hosts=counts(answers.c.host),
                 first=when(answers.c.seq),
@@ -98,6 +100,8 @@ def stats(path: Path) -> Stats:
             )
     finally:
         database.close()
+    log = _size(path.with_name(f"{path.name}-wal"))
+    return replace(found, bytes=_size(path) + log, log=log)
 
 
 def verify(path: Path) -> Health:
@@ -186,11 +190,10 @@ def _damaged_blobs(database: Database) -> int:
 
 
 def _size(path: Path) -> int:
-    total = 0
-    for name in (path, path.with_name(f"{path.name}-wal")):
-        with suppress(OSError):
-            total += name.stat().st_size
-    return total
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _time(milliseconds: int) -> datetime:

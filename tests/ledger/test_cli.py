@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 from click.testing import CliRunner
@@ -26,6 +27,28 @@ def test_stats_for_people_and_for_programs(run, filled, path):
     assert told["schema"] == 1
     assert (told["answers"], told["pictures"]) == (20, 2)
     assert told["hosts"] == {"one.example": 10, "two.example": 10}
+
+
+def test_a_ledger_in_use_says_that_a_copy_of_its_file_lacks_the_last_answers(
+    run, filled, path, ask, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("time.time_ns", lambda: 1_700_000_000 * 10**9)
+    with Ledger(path) as one:
+        one.exchange([(ask(50), Scores({"a": 1.0}))])
+        text = run("stats").stdout
+        assert "21 answers" in text
+        assert "ledger.db-wal" in text
+        assert "`probe ledger export`" in text
+        assert json.loads(run("stats", "--json").stdout)["log"] > 0
+        shutil.copy(path, tmp_path / "copy.db")
+    whole, copy = run("stats").stdout, run("stats", "--ledger", tmp_path / "copy.db").stdout
+    assert "21 answers" in whole
+    assert "to 2023-11-14 22:13 UTC" in whole
+    assert "20 answers" in copy
+    assert "2023" not in copy
+    for text in (whole, copy):
+        assert "-wal" not in text
+    assert run("verify", "--ledger", tmp_path / "copy.db").exit_code == 0
 
 
 def test_names_from_outside_are_printed_safely(run, path, ask):

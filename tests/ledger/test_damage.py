@@ -394,6 +394,38 @@ def test_answers_that_even_the_side_file_cannot_take_are_said_to_be_lost(
     ledger.close()
 
 
+def test_without_any_temp_folder_the_ledger_works_and_answers_wait_beside_it(
+    path, ask, monkeypatch
+):
+    def no_place():
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", no_place)
+    with Ledger(path, patience=0) as ledger:
+        ledger.exchange([(ask(1), ONE)])
+        full(ledger)
+        with pytest.raises(LedgerError, match="1 answers just received wait in"):
+            ledger.exchange([(ask(80), BIG)])
+    with Ledger(path) as ledger:
+        assert len(ledger.lookup([ask(1), ask(80)])) == 2
+
+
+def test_a_ledger_whose_lock_cannot_be_had_is_closed_all_the_same(path, ask, monkeypatch):
+    def refused(path):
+        raise OSError(errno.EIO, "Input/output error")
+
+    one, two = Ledger(path), Ledger(path)
+    one.lookup([])
+    with one._database.reading() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    with monkeypatch.context() as broken:
+        broken.setattr(file, "lock_of", refused)
+        one.close()
+    monkeypatch.setattr(file, "BUSY_SECONDS", 0.0)
+    assert two.exchange([(ask(1), ONE)]) == ([ONE], 0)
+    two.close()
+
+
 LIMITED = """
 import os, resource, signal, sys
 from probe.errors import LedgerError
