@@ -17,6 +17,8 @@ from probe.text import printable
 
 SHIPPED = Path(__file__).parent.parent / "profiles"
 
+_HOLE = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
+
 
 def names() -> tuple[str, ...]:
     """The names of all profiles, sorted; the user's own are among them."""
@@ -63,6 +65,10 @@ def at(url: str) -> list[Profile]:
     A profile with a key is only found on this machine and on its own host: a key goes nowhere
     else because of how a path looks. Its variable for the address says where else it may go.
     """
+    try:
+        urlsplit(url)
+    except ValueError:
+        return []
     whole = [profile for name in names() if (profile := _whole(name))]
     found = [there for profile in whole if (there := _there(profile, url))]
     return sorted(found, key=lambda there: sum(map(len, (there.vars or {}).values())))
@@ -97,23 +103,34 @@ def _whole(name: str) -> Profile | None:
 
 def _there(profile: Profile, url: str) -> Profile | None:
     """The profile as it is spoken to at `url`, None where that is not one of its addresses."""
-    parts = urlsplit(url)
-    usual = _usual(profile.request.url)
-    at_home = urlsplit(usual).netloc == parts.netloc
+    parts, usual = urlsplit(url), urlsplit(_usual(profile.request.url))
+    at_home = parts[:2] == usual[:2]
     has_key = any(one.secret for one in Settings(profile, {}).variables)
     if has_key and not at_home and not is_loopback(url):
         return None
-    path = urlsplit(usual).path
-    pattern = "".join(
-        re.escape(piece) if i % 2 == 0 else f"(?P<{piece}>.+)"
-        for i, piece in enumerate(re.split(r"\{([a-z_][a-z0-9_]*)\}", path))
-    )
-    match = re.fullmatch(pattern, parts.path)
-    if match is None or not (at_home or re.sub(r"\{[a-z_0-9]+\}|/", "", path)):
+    match = re.fullmatch(_pattern(usual.path), parts.path)
+    if match is None or not (at_home or _HOLE.sub("", usual.path).strip("/")):
         return None
-    request = replace(profile.request, url=f"{parts.scheme}://{parts.netloc}{path}")
+    base = f"{parts.scheme}://{parts.netloc}"
+    token = profile.request.token
+    if token is not None:
+        token = replace(token, url=f"{base}{urlsplit(_usual(token.url)).path}")
+    request = replace(profile.request, url=f"{base}{usual.path}", token=token)
     own = {name: unquote(value) for name, value in match.groupdict().items()}
     return replace(profile, request=request, vars={**(profile.vars or {}), **own})
+
+
+def _pattern(path: str) -> str:
+    """A regular expression for the path, with a group for each variable."""
+    names: set[str] = set()
+    pattern = ""
+    for i, piece in enumerate(_HOLE.split(path)):
+        if i % 2 == 0:
+            pattern += re.escape(piece)
+        else:
+            pattern += f"(?P={piece})" if piece in names else f"(?P<{piece}>.+)"
+            names.add(piece)
+    return pattern
 
 
 def _usual(url: str) -> str:

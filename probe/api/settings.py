@@ -67,9 +67,11 @@ class Settings:
         return tuple(one.name for one in self.variables if one.needed and not one.set)
 
     def check(self) -> None:
-        """ProfileError that names the variables that are needed and not set."""
+        """ProfileError that names the variables that are not set, or cannot be sent."""
         if self.missing:
             raise _not_set(self._profile.name, self.missing)
+        for text in _texts(self._profile):
+            self.fill(text)
 
     def fill(self, text: str, more: More = lambda name: None, escape: More = str) -> str:
         """`text` with its variables replaced, once: what comes in is not looked at again.
