@@ -272,6 +272,20 @@ def test_stopped_while_it_is_throttled_only_what_was_in_flight_is_asked_again(
     np.testing.assert_array_equal(np.load(tmp_path / "out" / "map.npy"), uninterrupted().values)
 
 
+def test_an_answer_that_never_came_is_unknown_to_the_next_run(tmp_path, command):
+    backend = Counting()
+    with serve(backend, faults=Faults.parse("reset=1x9,in_a_row=9", seed=1)) as server:
+        failed = subprocess.run(command(server.url), capture_output=True, text=True)
+        assert failed.returncode in (3, 4), failed.stderr
+        lost = backend.asked
+        assert lost > 0
+        server.weather(Faults())
+        done = subprocess.run(command(server.url), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert 0 < count_of_unknown(done.stderr) <= lost
+    assert backend.asked == 64 + lost
+
+
 def test_ctrl_c_in_a_long_pause_wakes_at_once(tmp_path, command):
     backend = Counting()
     with serve(backend, faults=Faults.parse("429-seconds=0.4,wait=110", seed=1)) as server:

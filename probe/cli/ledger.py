@@ -144,7 +144,10 @@ def recover(path: Path | None, new: Path) -> None:
 
     path = _chosen(path)
     done = recover(path, new)
-    click.echo(f"{done.kept} answers copied, {done.lost} could not be read")
+    lost = "nobody can tell how many" if done.lost is None else done.lost
+    click.echo(f"{done.kept} answers copied, {lost} could not be read")
+    if done.unread:
+        click.echo(f"{done.unread} bodies are kept for a profile that can read them")
     click.echo(f"next: mv {new} {path} (move the old one away first, with its -wal and -shm)")
 
 

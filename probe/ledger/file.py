@@ -64,17 +64,13 @@ def make(path: Path, migrations: Sequence[Migration]) -> None:
         create_private(draft)
         connection = connect(draft)
         try:
-            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
             connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION}")
             migrate(connection, migrations)
             connection.close()
             draft.rename(path)
         finally:
             connection.close()
-            for rest in (
-                draft,
-                *(draft.with_name(f"{draft.name}-{end}") for end in ("wal", "shm")),
-            ):
+            for rest in (draft, draft.with_name(f"{draft.name}-journal")):
                 rest.unlink(missing_ok=True)
 
 

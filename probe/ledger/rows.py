@@ -175,7 +175,7 @@ def move(connection: Connection, body: Body, scores: Scores | None, reading: str
 def read(asked: Subject, row: Any, labels: Labels) -> Scores | None:
     """The scores of a row, None when it is not what was written or its labels are not known."""
     try:
-        if checksum(asked, row.change, origin(row), row.labels, row.scores) != row.checksum:
+        if not is_whole(asked, row):
             return None
         return Scores(dict(zip(labels[row.labels], unpack_values(row.scores), strict=True)))
     except (KeyError, TypeError, ValueError):
@@ -183,9 +183,10 @@ def read(asked: Subject, row: Any, labels: Labels) -> Scores | None:
 
 
 def is_whole(asked: Subject, row: Any) -> bool:
-    """Whether the row of an unread body is what was written."""
+    """Whether the row of an answer or of an unread body is what was written."""
+    told = getattr(row, "labels", b""), getattr(row, "scores", b"")
     try:
-        return bool(checksum(asked, row.change, origin(row)) == row.checksum)
+        return bool(checksum(asked, row.change, origin(row), *told) == row.checksum)
     except TypeError:
         return False
 

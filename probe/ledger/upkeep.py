@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain, islice
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
-from sqlalchemy import ColumnElement, Connection, TableClause, and_, delete, select, union
+from sqlalchemy import ColumnElement, Connection, TableClause, and_, delete, func, select, union
 from sqlalchemy.dialects.sqlite import insert
 
 from probe.errors import LedgerError, UsageError
 from probe.ledger import file, rows
 from probe.ledger.database import Database
+from probe.ledger.dig import dig
+from probe.ledger.errors import mapped
+from probe.ledger.record import Record
 from probe.ledger.scan import scan, scan_unread
 from probe.ledger.schema import answers, blobs, intents, servers, subjects, unread
 from probe.ledger.spill import take_up
 from probe.types import Scores
+
+T = TypeVar("T")
 
 EVERYWHERE = (answers, unread, intents)
 """All tables that say something of a picture or a host."""
@@ -34,10 +40,12 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """kept: answers in the new file. lost: those that are damaged or cannot be read."""
+    """kept: answers in the new file. unread: bodies in it that wait for a reading. lost: answers
+    and bodies that are damaged, None where nobody can tell how many there were."""
 
     kept: int
-    lost: int
+    unread: int
+    lost: int | None
 
 
 def erase(path: Path, *, image: str | None = None, host: str | None = None) -> Removed:
@@ -84,28 +92,51 @@ def recover(path: Path, new: Path) -> Recovered:
     """Copy every good answer to a new ledger; the damaged one is only read.
 
     An answer whose raw body is damaged is copied without it. Bodies kept unread are copied, too.
-    Around an unreadable page the rest is read, unless it is one that many answers depend on (a
-    root page, the list of labels).
+    Where a page is torn that others hang on, the file is read page by page; an answer whose list
+    of labels is lost then is copied as a body that is yet to be read.
     """
     if new.exists():
         raise UsageError(f"{new} exists already: name a new file to recover to")
     source = Database(path, create=False, salvage=True)
     target = Database(new)
-    kept = lost = 0
+    kept, met, bad, failure = 0, 0, 0, None
     try:
-        records = chain(scan(source, bodies=True), scan_unread(source, bodies=True))
-        while part := list(islice(records, 200)):
-            good = [record for record in part if record is not None]
-            with target.writing() as connection:
-                known = rows.put(connection, good, {}).scores
-            answered = {r.question for r in good if isinstance(r.outcome, Scores)}
-            kept += len(answered - known.keys())
-            lost += len(part) - len(good)
+        try:
+            for part in _parts(chain(scan(source, True), scan_unread(source, True))):
+                good = [record for record in part if record is not None]
+                kept += _copy(good, target)
+                met += len(part)
+                bad += len(part) - len(good)
+        except LedgerError as error:
+            failure = error
+            if not path.is_file():
+                raise
+        if bad or failure:
+            with mapped(path):
+                kept += sum(_copy(part, target) for part in _parts(dig(path)))
+        if failure and not kept:
+            raise failure
         _copy_servers(source, target)
-        return Recovered(kept, lost)
+        with target.reading() as connection:
+            waiting = connection.execute(select(func.count()).select_from(unread)).scalar_one()
+        return Recovered(kept, waiting, None if failure else max(0, met - kept - waiting))
     finally:
         source.close()
         target.close()
+
+
+def _parts(records: Iterable[T]) -> Iterator[list[T]]:
+    left = iter(records)
+    while part := list(islice(left, 200)):
+        yield part
+
+
+def _copy(records: Sequence[Record], target: Database) -> int:
+    """Returns how many answers are new there."""
+    with target.writing() as connection:
+        known = rows.put(connection, records, {}).scores
+    answered = {r.question for r in records if isinstance(r.outcome, Scores)}
+    return len(answered - known.keys())
 
 
 def _remove(

@@ -485,6 +485,23 @@ def test_a_ledger_held_by_another_process_for_too_long(path, ask, filled, monkey
         assert ledger.lookup([ask(90)]) == {ask(90): ONE}
 
 
+def test_a_ledger_is_closed_under_the_lock_of_those_that_write(path, filled, monkeypatch):
+    class Watched:
+        def __enter__(self):
+            closed.append(connection.closed)
+
+        def __exit__(self, *error):
+            closed.append(connection.closed)
+
+    closed: list[bool] = []
+    ledger = Ledger(path)
+    with ledger._database.reading() as connection:
+        pass
+    monkeypatch.setattr(file, "lock_of", lambda path: Watched())
+    ledger.close()
+    assert closed == [False, True]
+
+
 def test_a_database_locked_from_outside(path, ask, filled, monkeypatch):
     monkeypatch.setattr(file, "BUSY_SECONDS", 0.0)
     other = sqlite3.connect(path, isolation_level=None)

@@ -220,6 +220,13 @@ def test_stats_verify_and_export_know_what_is_kept_unread(path, kept, tmp_path):
     assert len(text.getvalue().splitlines()) == 2
 
 
+def test_verify_sees_that_an_unread_body_is_gone(path, ask):
+    with Ledger(path) as ledger:
+        ledger.exchange([(ask(1), MISREAD)], reading="x")
+    change(path, "DELETE FROM blobs")
+    assert (verify(path).ok, verify(path).bodies) == (False, 1)
+
+
 def test_recover_takes_readings_and_unread_bodies_along(path, kept, tmp_path):
     before = path.read_bytes()
     done = recover(path, tmp_path / "new.db")

@@ -3,14 +3,19 @@ import io
 import json
 import os
 import sqlite3
+import tempfile
+from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from probe.errors import LedgerError, UsageError
-from probe.ledger import Exported, Ledger, erase, export, prune, recover, stats, verify
+from probe.ledger import Exported, Ledger, Question, erase, export, prune, recover, stats, verify
 from probe.ledger.record import from_line
-from probe.types import Scores
+from probe.types import Failure, Scores
 
 FUNCTIONS = [
     stats,
@@ -119,27 +124,137 @@ def test_recover_copies_good_rows_and_leaves_the_original_alone(path, filled, tm
     assert stats(new).hosts == {"one.example": 9, "two.example": 10}
 
 
-def test_recover_reads_around_torn_pages(path, ask):
-    answers = [(ask(n), Scores({"a": float(n)}, raw=os.urandom(3000))) for n in range(300)]
+class Anything:
+    """Reads whatever body there is."""
+
+    digest = "any"
+
+    def read(self, raw: bytes, part: int, parts: int) -> Scores:
+        return Scores({"read": 1.0})
+
+
+def rooted(path):
+    """The number of the first page of each table and index."""
+    connection = sqlite3.connect(path)
+    found = dict(connection.execute("SELECT name, rootpage FROM sqlite_master"))
+    connection.close()
+    return found
+
+
+def tear(path, whole, page):
+    start = (page - 1) * 4096
+    path.write_bytes(whole[:start] + b"\xa5" * 4096 + whole[start + 4096 :])
+
+
+@pytest.fixture
+def many(path, ask):
+    """Three hundred answers about two pictures in batches of ten, with bodies of all sizes, and
+    a body that could not be read."""
+    pairs = [
+        (
+            ask(n, image=("ab" if n < 150 else "cd") * 32),
+            Scores({"a": n / 7}, os.urandom(9000 if n % 10 == 0 else 300)),
+        )
+        for n in range(300)
+    ]
     with Ledger(path) as ledger:
         for n in range(0, 300, 10):
-            ledger.exchange(answers[n : n + 10])
+            ledger.exchange(pairs[n : n + 10], host="h", reading="r")
+        ledger.exchange([(ask(999), Failure("invalid", "", raw=b"kept"))], reading="r")
+    return dict(pairs)
+
+
+def test_recover_reads_whatever_a_torn_page_did_not_hold_itself(path, ask, many):
     whole = path.read_bytes()
-    pages = len(whole) // 4096
-    kept = []
-    for page in range(10, pages, pages // 12):
-        torn = whole[: page * 4096] + b"\xa5" * 4096 + whole[(page + 1) * 4096 :]
-        path.write_bytes(torn)
-        new = path.with_name(f"new{page}.db")
+    pages, roots = len(whole) // 4096, rooted(path)
+    for page in sorted({*range(1, 20), *roots.values(), *range(20, pages, 7)}):
+        tear(path, whole, page)
+        before, new = path.read_bytes(), path.with_name(f"new{page}.db")
         done = recover(path, new)
-        kept.append(done.kept)
-        assert path.read_bytes() == torn
+        assert path.read_bytes() == before
         assert verify(new).ok
         with Ledger(new) as ledger:
-            known = ledger.lookup([q for q, _ in answers])
+            known = ledger.lookup(list(many))
+            bodies = [ledger.raw(question) for question in known]
+            read = ledger.lookup(list(many), Anything())
         assert len(known) == done.kept
-        assert known.items() <= dict(answers).items()
-    assert sum(count == 300 for count in kept) > 0.7 * len(kept), "a lost body lost its answer"
+        assert known.items() <= many.items()
+        assert all(raw in (None, many[q].raw) for q, raw in zip(known, bodies, strict=True))
+        if page in roots.values() or page == 1:
+            assert (done.kept, done.unread) == (300, 0 if page == roots["unread"] else 1), page
+            assert done.lost == (None if page == 1 else 0 if page != roots["unread"] else 1)
+            assert bodies == [scores.raw for scores in many.values()]
+        assert done.kept > 250 or len(read) > 250, "the page of the labels took all with it"
+
+
+def test_recover_reads_a_torn_ledger_and_its_log_as_they_were_committed_last(
+    path, ask, many, tmp_path
+):
+    ledger = Ledger(path)
+    more = {ask(501): Scores({"b": 1.0}, b"other labels"), ask(502): Scores({"b": 2.0})}
+    ledger.exchange(list(more.items()))
+    for end in ("", "-wal"):
+        (tmp_path / f"torn.db{end}").write_bytes(path.with_name(f"ledger.db{end}").read_bytes())
+    ledger.close()
+    tear(tmp_path / "torn.db", (tmp_path / "torn.db").read_bytes(), 1)
+    with open(tmp_path / "torn.db-wal", "ab") as log:
+        log.write(b"half a frame")
+    tear(tmp_path / "torn.db", (tmp_path / "torn.db").read_bytes(), 2)
+    assert recover(tmp_path / "torn.db", tmp_path / "new.db").kept == 302
+    with Ledger(tmp_path / "new.db") as ledger:
+        assert ledger.lookup([*many, *more]) == many | more
+
+
+def test_rows_from_before_there_were_readings_are_dug_up(path, ask, tmp_path):
+    path.parent.mkdir()
+    connection = sqlite3.connect(path)
+    connection.executescript((Path(__file__).parent / "data" / "schema2.sql").read_text())
+    connection.close()
+    for migrated in (False, True):
+        if migrated:
+            Ledger(path).lookup([])
+        whole = path.read_bytes()
+        tear(path, whole, 1)
+        new = tmp_path / f"{migrated}.db"
+        assert recover(path, new).kept == 3
+        with Ledger(new) as ledger:
+            assert ledger.lookup([ask(0)]) == {ask(0): {"nsfw": 0.0, "sfw": 1.0}}
+            assert ledger.raw(ask(1)) == b'{"nsfw": 1}'
+        path.write_bytes(whole)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_recover_believes_nothing_that_was_not_written(data):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.db"
+        asked = [Question("i", f"c{n}", "f", (1, 2), "png", 1, "b") for n in range(40)]
+        answers = {q: Scores({"a": float(n)}, b"body" * n) for n, q in enumerate(asked)}
+        with Ledger(path) as ledger:
+            ledger.exchange(list(answers.items()), host="h", reading="r")
+            ledger.exchange([(asked[0], Failure("invalid", "", raw=b"x" * 5000))])
+        content = bytearray(path.read_bytes())
+        for _ in range(data.draw(st.integers(1, 8))):
+            at = data.draw(st.integers(0, len(content) - 1))
+            junk = data.draw(st.binary(min_size=1, max_size=40))
+            content[at : at + len(junk)] = junk
+        content = content[: data.draw(st.sampled_from([len(content), len(content) // 2, 5000]))]
+        path.write_bytes(content)
+        with suppress(LedgerError):
+            done = recover(path, Path(folder) / "new.db")
+            with Ledger(Path(folder) / "new.db") as ledger:
+                known = ledger.lookup(asked)
+                assert len(known) == done.kept
+                assert known.items() <= answers.items()
+            assert verify(Path(folder) / "new.db").ok
+
+
+@pytest.mark.parametrize("content", [b"", b"text" * 9999, os.urandom(20_000), b"\x0d" * 20_000])
+def test_out_of_what_was_never_a_ledger_nothing_is_recovered(tmp_path, content):
+    (tmp_path / "no.db").write_bytes(content)
+    with pytest.raises(LedgerError):
+        recover(tmp_path / "no.db", tmp_path / "new.db")
+    assert not (tmp_path / "new.db").exists()
 
 
 def test_recover_takes_what_a_killed_process_left_in_the_log(path, ask, filled, tmp_path):
