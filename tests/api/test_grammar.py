@@ -482,3 +482,33 @@ def test_a_service_that_takes_one_format_gets_it():
     profile = grammar.parse(text, "mine.toml")
     assert profile.limits.formats == ("jpeg",)
     assert str(profile.request.image) == "jpeg:95"
+
+
+EXAMPLES = re.findall(
+    r"<!-- example: (\w+|\{.*?\}) -> (.*?) -->\n```toml\n(.*?)```", DOCS, re.DOTALL
+)
+    r"<!-- example: (\w+|\{.*?\}) -> (.*?) -->\n```toml\n(.*?)```", DOCS, re.DOTALL
+)
+
+
+@pytest.mark.parametrize(("asked", "answered", "text"), EXAMPLES)
+def test_an_example_of_the_documentation_works(asked, answered, text):
+    profile = grammar.parse(text, "example.toml")
+    environ = {"TAGGER_KEY": "key", "OURS_BASE": ""}
+    made = request.render(profile, Settings(profile, environ), [b"hello"], PNG)
+    if asked == "multipart":
+        assert b'name="lang"\r\n\r\nen\r\n' in made.body
+        assert made.headers["Authorization"] == "Bearer key"
+    else:
+        assert json.loads(made.body) == json.loads(asked)
+        assert "X-API-Key" not in made.headers
+    count = 2 if asked == "multipart" else 1
+    got = Reader(profile).outcomes(Reply(200, {}, answered.encode(), True), count)
+    wanted = {"multipart": [{"cat": 0.97}, {"dog": 0.615}]}.get(
+        asked, [{"nsfw": 0.98, "sfw": 0.02, "neutral": 0.02}]
+    )
+    assert [dict(one) for one in got] == [pytest.approx(one) for one in wanted]
+
+
+def test_both_examples_of_the_documentation_are_found():
+    assert len(EXAMPLES) == DOCS.count("```toml") == 2
