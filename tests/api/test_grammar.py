@@ -487,8 +487,6 @@ def test_a_service_that_takes_one_format_gets_it():
 EXAMPLES = re.findall(
     r"<!-- example: (\w+|\{.*?\}) -> (.*?) -->\n```toml\n(.*?)```", DOCS, re.DOTALL
 )
-    r"<!-- example: (\w+|\{.*?\}) -> (.*?) -->\n```toml\n(.*?)```", DOCS, re.DOTALL
-)
 
 
 @pytest.mark.parametrize(("asked", "answered", "text"), EXAMPLES)
