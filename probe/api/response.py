@@ -47,6 +47,7 @@ class Reader:
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
         self._matching = Matching(profile)
+        self._last: tuple[bytes, int, list[Scores | Failure]] | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -59,15 +60,14 @@ class Reader:
     def read(self, raw: bytes, part: int, parts: int) -> Scores | Failure:
         """The answer to picture number `part` (from 0) of the `parts` that the request held.
 
-        Raises ProfileError for scores out of 0..1, nothing else for whatever `raw` holds.
+        Raises ProfileError for scores out of 0..1 and MissingExtra for MessagePack without its
+        library; whatever else `raw` holds is a Failure. The last body is remembered, so that its
+        parts are cheap one after the other.
         """
-        try:
-            body = self._loaded(raw)
-            if not self._is_ok_batch(body):
-                raise ContractError(f"{self._profile.name}: {error_of(self._profile, body)}")
-            return self._outcomes(body, raw, parts)[part]
-        except (BackendError, QuotaExhausted) as error:
-            return Failure("invalid", str(error), billed=True, raw=raw, part=(part, parts))
+        last = self._last
+        if last is None or last[:2] != (raw, parts):
+            last = self._last = (raw, parts, self._anew(raw, parts))
+        return last[2][part]
 
     def outcomes(self, reply: Reply, count: int) -> list[Scores | Failure]:
         """One outcome for each of the `count` pictures of the request, in their order.
@@ -90,6 +90,19 @@ class Reader:
                 raise self._unreadable("response.batch_ok does not hold", reply.body, count)
             return [trouble(self._profile, reply, body)] * count
         return self._outcomes(body, reply.body, count)
+
+    def _anew(self, raw: bytes, parts: int) -> list[Scores | Failure]:
+        try:
+            body = self._loaded(raw)
+            if not self._is_ok_batch(body):
+                raise ContractError(f"{self._profile.name}: {error_of(self._profile, body)}")
+            return self._outcomes(body, raw, parts)
+        except (BackendError, QuotaExhausted) as error:
+            said = str(error)
+            return [
+                Failure("invalid", said, billed=True, raw=raw, part=(part, parts))
+                for part in range(parts)
+            ]
 
     def _loaded(self, raw: bytes) -> Any:
         if self._profile.request.body == "msgpack" and raw[:1] not in (b"{", b"["):

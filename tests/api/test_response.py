@@ -213,6 +213,15 @@ def test_a_corrected_profile_reads_a_kept_body_anew():
     assert [dict(right.read(one.raw, *one.part)) for one in kept] == [{"a": 0.1}, {"a": 0.2}]
 
 
+def test_bodies_read_in_turns_are_told_apart():
+    bodies = [json.dumps({"results": [[["a", p]], [["a", p / 2]]]}).encode() for p in (0.2, 0.6)]
+    reader = Reader(profile())
+    for _ in range(2):
+        assert [dict(reader.read(raw, 1, 2)) for raw in bodies] == [{"a": 0.1}, {"a": 0.3}]
+    assert reader.read(bodies[0], 0, 3).kind == "invalid"
+    assert reader.read(bodies[0], 0, 2)["a"] == 0.2
+
+
 # numbers
 
 
