@@ -16,6 +16,7 @@ from probe.api.http import retry_after
 from probe.errors import UsageError
 from probe.mock import Faults, serve
 from probe.mock.faults import HINTS, KINDS, SHARED, Dice
+from probe.mock.message import Asked
 from tests.mock.spoken import asked, backend, picture
 
 EVERY = ("429", "503", "reset", "cut", "truncated", "html", "partial", "item", "reorder")
@@ -101,6 +102,11 @@ def test_what_hits_pictures_depends_on_them_and_on_how_often_they_were_seen_alon
         fault, _ = dice.draw(rounds[which], EVERY)
         assert (fault.kind if fault else None) == expected[which, seen[which]]
         seen[which] += 1
+
+
+def test_the_same_pictures_meet_other_weather_another_time():
+    kinds = drawn(Faults.parse("429=0.5,in_a_row=1000"), [[A]] * 64)
+    assert 16 < kinds.count("429") < 48
 
 
 def test_the_order_of_pictures_in_a_request_does_not_matter():
@@ -298,8 +304,9 @@ def talk(server, request):
 def test_connections_are_reset_before_and_in_the_middle_of_an_answer():
     request = asked("clarifai", [A])
     with serve(backend(), faults=Faults.parse("reset=1")) as server:
-        with pytest.raises(ConnectionResetError):
+        with pytest.raises(ConnectionResetError) as caught:
             talk(server, request)
+        assert caught.type is ConnectionResetError  # and not the end of a stream
         whole = talk(server, request)
         assert (server.requests, server.calls, server.faults) == (2, 2, {"reset": 1})
         server.weather(Faults.parse("cut=1"))
@@ -307,6 +314,15 @@ def test_connections_are_reset_before_and_in_the_middle_of_an_answer():
             talk(server, request)
         assert talk(server, request) == whole
         assert (server.requests, server.calls, server.faults) == (4, 4, {"cut": 1})
+
+
+def test_asking_for_a_token_is_no_request_to_be_scored():
+    with serve(backend()) as server:
+        token = Asked("POST", "/v1/token/", {}, b"grant_type=client_credentials")
+        assert b"access_token" in talk(server, token)
+        assert (server.requests, server.calls) == (0, 0)
+        talk(server, asked("clarifai-v1", [A]))
+        assert (server.requests, server.calls) == (1, 1)
 
 
 def test_a_server_that_is_closed_waits_for_no_latency():

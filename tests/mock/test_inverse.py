@@ -134,6 +134,16 @@ def test_a_binary_tensor_cut_short_is_refused(cut):
         )
 
 
+def test_a_binary_tensor_of_another_size_than_stated_is_refused():
+    blob = struct.pack("<I", 4) + b"abcd"
+    for datatype, size in (("BYTES", 7), ("BYTES", 16), ("FP32", 8)):
+        tensor = {"datatype": datatype, "parameters": {"binary_data_size": size}}
+        head = json.dumps({"inputs": [tensor]}).encode()
+        headers = {"inference-header-content-length": str(len(head))}
+        with pytest.raises(Refusal):
+            services.load()["triton-binary"].read(Asked("POST", "/", headers, head + blob))
+
+
 def test_parts_have_names_and_file_names_however_they_are_quoted():
     body = (
         b'--b\r\nContent-Disposition: form-data; name="a \\"q\\""; filename="x;y.png"\r\n\r\n'

@@ -51,6 +51,14 @@ def test_a_wrong_key_is_told_as_one(name, desk):
         read(name, desk(key=KEY).post(asked(name, [picture(0.9)], key="wrong")))
 
 
+def test_a_key_stands_behind_its_scheme(desk):
+    request = asked("clarifai", [picture(0.9)])
+    for header, status in (("Key right", 200), ("right", 401), ("Bearer right", 401)):
+        headers = {**request.headers, "authorization": header}
+        said = desk(key=KEY).post(Asked("POST", request.target, headers, request.body))
+        assert said.status == status
+
+
 def test_google_takes_its_key_in_the_query_too(desk):
     request = asked("google-safesearch", [picture(0.9)], key="wrong")
     for query, status in (("?key=right", 200), ("?key=wrong", 400)):

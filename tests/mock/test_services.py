@@ -18,7 +18,17 @@ from probe.backends.contract import read_answer, read_description
 from probe.mock import environment, services
 from probe.mock.message import Asked
 from probe.types import Failure, Scores
-from tests.mock.spoken import AMAZON, KEY, PROFILES, asked, backend, picture, profile_of, reply
+from tests.mock.spoken import (
+    AMAZON,
+    KEY,
+    PROFILES,
+    asked,
+    backend,
+    brightness,
+    picture,
+    profile_of,
+    reply,
+)
 
 FIXTURES = json.loads((Path(__file__).parents[1] / "api" / "fixtures.json").read_text("utf-8"))
 RECORDED = {
@@ -181,6 +191,19 @@ def test_one_bad_picture_fails_the_whole_request_where_it_does_at_the_service(na
     said = desk().post(asked(name, [picture(0.9), b"this is no picture"]))
     assert said.status >= 400
     assert said.calls == 0
+
+
+def test_a_backend_that_takes_few_at_once_is_asked_several_times(desk):
+    sizes = []
+
+    def fn(images):
+        sizes.append(len(images))
+        return brightness(images)
+
+    scores = [0.1, 0.3, 0.5, 0.7, 0.9]
+    found = outcomes(desk(backend(fn, batch=2)), "clarifai", [picture(score) for score in scores])
+    assert [one["nsfw"] for one in found] == pytest.approx(scores)
+    assert sizes == [2, 2, 1]
 
 
 def test_answers_that_carry_ids_carry_the_clients_own(desk):
