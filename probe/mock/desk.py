@@ -17,7 +17,7 @@ from probe.mock.faults import Dice, Fault
 from probe.mock.gate import Gate
 from probe.mock.message import Asked, Broken, Refusal, Said, Sent
 from probe.mock.scorer import Outcome, Scorer, Trouble
-from probe.mock.services import Labels, Service
+from probe.mock.services import Service
 from probe.types import Scores
 
 _log = logging.getLogger(__name__)
@@ -29,9 +29,13 @@ _ALWAYS = ("429", "503", "reset", "cut", "truncated", "html", "nan")
 
 class Desk:
     def __init__(
-        self, scorer: Scorer, dice: Dice, gate: Gate, services: Mapping[str, Service],
+        self,
+        scorer: Scorer,
+        dice: Dice,
+        gate: Gate,
+        services: Mapping[str, Service],
         pause: Callable[[float], Any],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._scorer, self._dice, self._gate, self._pause = scorer, dice, gate, pause
         self._joined = {
             name: [one for one in services.values() if one.told.get("joins") == name]
@@ -87,9 +91,13 @@ class Desk:
         return replace(said, headers={**said.headers, **_hint(service, fault.hint, wait)})
 
     def _scored(
-        self, service: Service, asked: Asked, found: Mapping[str, str], sent: list[Sent],
+        self,
+        service: Service,
+        asked: Asked,
+        found: Mapping[str, str],
+        sent: list[Sent],
         fault: Fault | None,
-    ) -> Said:  # fmt: skip
+    ) -> Said:
         model, labels = service.model(asked, found)
         _check_request(service, asked, sent)
         if not self._dice.take(len(sent)):
@@ -99,20 +107,22 @@ class Desk:
         scored, calls = self._score(service, sent, formats)
         if drifted:
             scored = [_drifted(outcome) for outcome in scored]
+        question = self._scorer.question
         chosen = fault.turn % len(sent) if fault else 0
         if fault:
-            scored[chosen] = _spoiled(scored[chosen], fault.kind, self._scorer.question)
-        if "failed_item" not in service.told["answer"]:
-            for outcome in scored:
-                if isinstance(outcome, Trouble):
-                    raise Refusal(outcome.case, outcome.detail)
-        context = self._context(service, asked, found, model, labels, drifted)
-        items = answers.elements(service, self._joined[service.name], context, scored, sent)
+            scored[chosen] = _spoiled(scored[chosen], fault.kind, question)
+        if service.template("failed_item") is None:
+            _check_all(scored)
+        version = self._scorer.identity + (" (another version)" if drifted else "")
+        known = {**(service.profile.vars or {}), **found}
+        joined = self._joined[service.name]
+        context = Context(service, joined, asked, model, labels, question, version, known)
+        items = answers.elements(context, scored, sent)
         if fault and fault.kind == "partial":
             del items[chosen]
         elif fault and fault.kind == "reorder":
             items = items[1:] + items[:1]
-        return answers.answer(service, context, items, scored, calls)
+        return answers.answer(context, items, scored, calls)
 
     def _score(
         self, service: Service, sent: Sequence[Sent], formats: Sequence[str]
@@ -128,14 +138,6 @@ class Desk:
             said = f"the backend failed with {type(error).__name__}"
             raise Refusal("crash", said) from error
 
-    def _context(
-        self, service: Service, asked: Asked, found: Mapping[str, str], model: str, labels: Labels,
-        drifted: bool,
-    ) -> Context:  # fmt: skip
-        version = self._scorer.identity + (" (another version)" if drifted else "")
-        known = {**(service.profile.vars or {}), **found}
-        return Context(asked, model, labels, self._scorer.question, version, known)
-
 
 def _check_request(service: Service, asked: Asked, sent: Sequence[Sent]) -> None:
     limits = service.limits
@@ -146,6 +148,13 @@ def _check_request(service: Service, asked: Asked, sent: Sequence[Sent]) -> None
     if len(sent) > limits.batch:
         detail = f"{len(sent)} images; at most {limits.batch} a request"
         raise Refusal("many", detail, n=len(sent), most=limits.batch)
+
+
+def _check_all(scored: Sequence[Outcome]) -> None:
+    """One bad picture fails the request of a service that has no word for it alone."""
+    for outcome in scored:
+        if isinstance(outcome, Trouble):
+            raise Refusal(outcome.case, outcome.detail)
 
 
 def _possible(service: Service, sent: Sequence[Sent]) -> tuple[str, ...]:

@@ -3,20 +3,27 @@
 `services/*.toml` hold the answers; what is asked stands in the profile of the same name, or in
 the file's own `profile` text where no profile can say it (a signature). The keys:
 
-paths      further paths that it is spoken at; forms: further JSON forms of its requests
-models     model -> labels, by the URL's variable `model_var` or the body's key `model_key`;
-           labels: of a service with a single model; shy: no other model's path is its own
-joins      another service whose answers this one's are laid into; wants: when they are
-[answer]   body, item, pair, failed_item: JSON templates (`probe.mock.fill`); ok, mixed, failed:
-           what the body says of the request; sorted: the highest score first
-[scores]   levels, words, floor, top: how scores become the service's own
-[errors]   body; a table for each case: status, what stands in the body, headers
-[limits]   formats; whatever else the profile does not say
-[[pages]]  path, body: what GET answers
+doc         what it is, where there is no profile to say so
+paths       further paths that it is spoken at. forms: further JSON forms of its requests
+headers     those of the profile whose text the request must have
+keys        headers and query: other places where clients put the key
+models      model -> labels, by the URL's variable `model_var` (model) or the body's key
+            `model_key`. labels: of a service with a single model. shy: it leaves the paths of
+            models that it does not know to others
+joins       another service whose elements this one's are laid into. wants: when they are
+[answer]    body, item, pair, failed_item: JSON templates (`probe.mock.fill`). ok, mixed, failed:
+            what the body says of the request. extra: what a pair says besides, by label
+[scores]    levels, words (and their numbers): what there is to say. floor, top: what is left
+            out, by the request's floor_key, top_key. sorted: the highest score first
+[errors]    body; a table for each case with status, headers, what stands in the body, a body of
+            its own, or text instead. `other` stands for the cases that are not there
+[limits]    formats, and what else the profile does not say
+[token]     body: the answer of the step that gives a token
+[[pages]]   path, body: what GET answers
 
 A label stands for the backend's label of that name if it has one; else `question` is the score
-of the backend's question, `rest` its complement, a number is itself. `labels = "own"` are all
-labels of the backend as probabilities, `"raw"` as they are.
+of the backend's question, `rest` its complement, a number is itself. `"own"` are all labels of
+the backend as probabilities, `"raw"` as they are.
 """
 
 from __future__ import annotations
@@ -110,6 +117,16 @@ class Service:
             any(path and path[-1] == key and leaf in values for path, leaf in leaves(item))
             for key, values in wants.items()
         )
+
+    def template(self, name: str) -> Any:
+        """A template of [answer], parsed; None where there is none of the name."""
+        return self._templates.get(name)
+
+    @cached_property
+    def _templates(self) -> dict[str, Any]:
+        told = self.told["answer"]
+        named = ("body", "item", "pair", "failed_item")
+        return {name: json.loads(told[name]) for name in named if name in told}
 
     def case(self, name: str) -> Case:
         """The error of that name; the service's `other` where it has none."""

@@ -7,15 +7,18 @@ import struct
 from base64 import b64encode, urlsafe_b64encode
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probe.api import grammar
-from probe.mock import services
+from probe.mock import Faults, services
+from probe.mock.faults import Dice
 from probe.mock.inverse import reader
 from probe.mock.message import Asked, Refusal
 from probe.mock.multipart import Part, parts
-from tests.mock.spoken import AMAZON, PROFILES, asked, profile_of
+from probe.mock.router import Router
+from probe.mock.scorer import Scorer
+from tests.mock.spoken import AMAZON, PROFILES, asked, backend, profile_of
 
 PICTURES = st.lists(st.binary(min_size=1, max_size=200), min_size=1, max_size=8)
 
@@ -35,6 +38,7 @@ max_batch = 1
 
 
 @pytest.mark.parametrize("name", [*PROFILES, *AMAZON])
+@settings(max_examples=40)
 @given(images=PICTURES)
 def test_what_is_read_is_what_was_sent_in_its_order(name, images):
     images = images[: profile_of(name).limits.batch]
@@ -49,6 +53,7 @@ def test_pictures_in_form_fields_are_read_too(image):
     assert [one.data for one in reader(profile.request)(request)] == [image]
 
 
+@settings(max_examples=40)
 @given(
     body=st.binary(max_size=300), kind=st.sampled_from(["application/json", "image/png", "", "x"])
 )
@@ -77,6 +82,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=25)
 @given(document=JSON)
 @pytest.mark.parametrize("name", ["clarifai", "google-safesearch", "openai-moderation", "oip-json"])
 def test_any_json_is_read_refused_or_left_alone(name, document):
@@ -158,3 +164,35 @@ def test_parts_have_names_and_file_names_however_they_are_quoted():
     assert parts(body[:-20], "multipart/form-data; boundary=b") is None
     assert parts(body, "multipart/form-data") is None
     assert parts(body, "text/plain") is None
+
+
+KEYS = ["inputs", "requests", "data", "image", "base64", "content", "input", "instances", "b64"]
+KEYS += ["messages", "image_url", "url", "features", "type", "model", "Image", "Bytes", "images"]
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.sampled_from(["", "x", "YWJj", "http://e.org/x"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4)
+    ),
+)
+
+
+@settings(max_examples=25)
+@given(document=ANYTHING)
+@pytest.mark.parametrize("name", [*PROFILES, *AMAZON, "probe"])
+def test_any_json_in_place_of_a_request_gets_an_answer(name, document, answered):
+    made = asked(name, [b"x"])
+    said = answered(Asked("POST", made.target, made.headers, json.dumps(document).encode()))
+    assert said.status >= 200
+    assert said.body
+
+
+@pytest.fixture(scope="module")
+def answered():
+    """What a router that asks for a key, and one that asks for none, say; the latter's."""
+    routers = [
+        Router(
+            Scorer(backend()), Dice(Faults()), key=key, clock=float, pause=lambda s: None, rates=()
+        )
+        for key in ("k", None)
+    ]
+    return lambda asked: [router.post(asked) for router in routers][-1]
