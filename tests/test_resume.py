@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 
 from probe import Prober
+from probe.errors import Unreachable
 from probe.ledger import Ledger
-from probe.limits import Limits
+from probe.limits import Limits, Retry
 from probe.mock import serve
 from probe.mock.faults import Faults
 from probe.perturb import canonical
 from probe.testing.planted import Planted, planted_picture
-from probe.types import Canvas, Codec
+from probe.types import Canvas, Codec, Failure
 
 BATCH = 4
 CHILD = """
@@ -30,7 +31,7 @@ import numpy as np
 from probe import Prober
 from probe.perturb import canonical
 from probe.testing.planted import Planted, planted_picture
-from probe.limits import Limits
+from probe.limits import Limits, Retry
 from probe.types import (Canvas)
 
 canvas = Canvas((96, 64), (96, 64))
@@ -284,6 +285,28 @@ def test_an_answer_that_never_came_is_unknown_to_the_next_run(tmp_path, command)
         assert done.returncode == 0, done.stderr
     assert 0 < count_of_unknown(done.stderr) <= lost
     assert backend.asked == 64 + lost
+
+
+def test_what_was_lost_and_could_not_be_sent_again_is_unknown_to_the_next_run(tmp_path):
+    class GoingAway(Planted):
+        def score(self, variants, codec):
+            self.asked += len(variants)
+            if self.asked == 1:
+                return [Failure("lost", "reset", billed=True)]
+            raise Unreachable("refused")
+
+    limits = Limits(
+        batch=8,
+        formats=("pixels",),
+        question="nsfw",
+        deterministic=True,
+        host="far.example",
+        retry=Retry(base=0.0),
+    )
+    with pytest.raises(Unreachable):
+        Prober(GoingAway(limits=limits), ledger=tmp_path / "l.db").probe(planted_picture())
+    result = Prober(Planted(limits=limits), ledger=tmp_path / "l.db").probe(planted_picture())
+    assert any("1 variant in flight when another run ended" in note for note in result.notes)
 
 
 def test_ctrl_c_in_a_long_pause_wakes_at_once(tmp_path, command):

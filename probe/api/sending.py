@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from threading import Event
 
@@ -70,6 +70,17 @@ class _Batch:
         self.waiting = list(range(len(variants)))
         self.cause: BackendError | None = None
 
+    def told(self) -> list[Scores | Failure]:
+        """The outcomes. What was lost once, perhaps billed, and could not be sent again is lost."""
+        return [
+            replace(outcome, kind="lost", billed=True)
+            if isinstance(outcome, Failure)
+            and outcome.kind in ("unavailable", "throttled")
+            and failed["lost"]
+            else outcome
+            for outcome, failed in zip(self.outcomes, self.failed, strict=True)
+        ]
+
     def failures(self, indexes: Sequence[int]) -> list[Failure]:
         outcomes = [self.outcomes[i] for i in indexes]
         return [outcome for outcome in outcomes if isinstance(outcome, Failure)]
@@ -109,7 +120,7 @@ class Sender:
                 error = batch.cause
         except BaseException as stopping:
             error = stopping
-        return Delivery(tags, batch.outcomes, error, batch.cause)
+        return Delivery(tags, batch.told(), error, batch.cause)
 
     def _attempt(self, batch: _Batch) -> list[Failure]:
         """Send what is waiting; returns the failures that are worth another try."""
