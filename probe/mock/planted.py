@@ -15,8 +15,9 @@ from probe.types import Codec, Failure, Region, Scores, Variant
 
 LONGEST = 128
 """Pixels of the longer side at which pictures are compared."""
-CLOSE = 24
-"""Levels of 255 by which a pixel may differ and still be there: more than JPEG's loss."""
+CLOSE = 10
+"""Levels of 255 by which a pixel may differ and still be there: more than JPEG's loss at that
+size, for pictures that are larger."""
 ALIKE = 0.25
 """The share of its pixels that an altered picture still has of the one that it was made from."""
 KNOWN = 64
