@@ -216,10 +216,11 @@ def _takes(limits: Limits, picture: Picture, codec: Codec) -> bool:
     width, height = picture.image.size
     if max(width, height) > (limits.max_side or inf) or width * height > (limits.max_pixels or inf):
         return False
-    most = min(limits.max_bytes or inf, (limits.max_request_bytes or inf) / limits.inflation)
-    if codec.format == "pixels" or most == inf:
+    one, most = limits.max_bytes or inf, limits.max_request_bytes or inf
+    if codec.format == "pixels" or one == most == inf:
         return True
-    return len(encode(picture.image, codec)) + ENVELOPE <= most
+    size = len(encode(picture.image, codec))
+    return size <= one and size * limits.inflation + ENVELOPE <= most
 
 
 def _batch(limits: Limits, size: int) -> int:

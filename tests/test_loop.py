@@ -402,6 +402,23 @@ def test_twenty_variants_that_score_alike_are_warned_of_while_it_runs(tmp_path, 
     assert len([r for r in caplog.records if "cache" in r.getMessage()]) == 1
     assert any("caches" in note for note in result.notes)
 
+    class Almost(Planted):
+        """One of the first variants scores otherwise, all the others alike."""
+
+        def score(self, variants, codec):
+            outcomes = super().score(variants, codec)
+            other = Scores({"sfw": 0.5, "nsfw": 0.5})
+            return [other if self.asked == 5 else Scores(outcomes[0]) for _ in outcomes]
+
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        one = limits(batch=1, concurrency=1)
+        Prober(Planted(limits=one), ledger=None).probe(PICTURE, budget=60, seed=2)
+        almost = Almost(limits=one, identity="almost")
+        almost.answer = lambda image: Scores({"sfw": 0.25, "nsfw": 0.75})
+        Prober(almost, ledger=None).probe(PICTURE, budget=60)
+    assert [r for r in caplog.records if "cache" in r.getMessage()] == []
+
 
 def test_one_pace_serves_all_runs_of_a_prober(tmp_path):
     """Throttled in the first run, the second starts with half the concurrency."""
@@ -431,9 +448,10 @@ def test_one_pace_serves_all_runs_of_a_prober(tmp_path):
 def test_sources_of_an_old_profile_are_read_anew_for_free(tmp_path):
     class Reading:
         def __init__(self, digest, factor):
-            self.digest, self.factor = digest, factor
+            self.digest, self.factor, self.reads = digest, factor, 0
 
         def read(self, raw, part, parts):
+            self.reads += 1
             return Scores({"nsfw": float(raw) * self.factor}, raw, (part, parts))
 
     class Bodies(Planted):
@@ -451,6 +469,14 @@ def test_sources_of_an_old_profile_are_read_anew_for_free(tmp_path):
     after = Prober(second, ledger=tmp_path / "l.db").probe(PICTURE, budget=20)
     assert (first.asked, second.asked, after.calls) == (20, 0, 0)
     assert after.reference["nsfw"] == pytest.approx(before.reference["nsfw"] / 100)
+    third = Bodies(Reading("fraction", 0.01))
+    Prober(third, ledger=tmp_path / "l.db").probe(PICTURE, budget=20)
+    assert third.reading.reads == third.asked == 0
+    more = Bodies(Reading("fraction", 0.01))
+    Prober(more, ledger=tmp_path / "l.db").probe(PICTURE, budget=30)
+    again = Bodies(Reading("fraction", 0.01))
+    Prober(again, ledger=tmp_path / "l.db").probe(PICTURE, budget=30)
+    assert (more.asked, again.asked, again.reading.reads) == (10, 0, 0)
 
 
 def test_what_could_not_be_read_is_kept_and_read_later_for_free(tmp_path):

@@ -79,6 +79,14 @@ def test_a_score_that_drifts_is_said_and_widens_the_errors():
     np.testing.assert_array_equal(steady.heatmap().values, drifting.heatmap().values)
 
 
+def test_one_score_at_the_start_tells_no_drift_from_noise():
+    asked = iter([0.5, *(0.1 + i / 100 for i in range(38)), 0.8])
+    backend = from_callable(lambda images: [{"x": next(asked)} for _ in images], ["x"])
+    result = Prober(backend, repeats=1).probe(planted_picture(), budget=40)
+    assert not any("moved" in note for note in result.notes)
+    assert result.noise > 0
+
+
 def test_noise_is_no_drift():
     assert not any("moved" in note for note in noisy(0.58, second=0.54).notes)
     assert any("moved" in note for note in noisy(0.6, second=0.54).notes)

@@ -76,7 +76,7 @@ class Server:
 @given(
     st.integers(1, 6),
     st.integers(1, 5),
-    st.lists(st.floats(0, 0.9), min_size=5, max_size=60),
+    st.lists(st.floats(0, 2.5), min_size=5, max_size=60),
     st.floats(0, 1),
 )
 def test_a_late_arrival_never_makes_a_window_of_the_server_too_full(

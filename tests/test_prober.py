@@ -19,6 +19,7 @@ from probe.errors import (
     LabelError,
     LedgerError,
     LimitReached,
+    RateLimited,
     Unreachable,
     UsageError,
 )
@@ -341,6 +342,28 @@ def test_the_cap_on_cost_counts_the_price(ledger):
         Prober(Planted(), ledger=ledger, max_cost=1).probe(PICTURE)
 
 
+def test_what_was_turned_away_costs_nothing(ledger):
+    class Busy(Planted):
+        def score(self, variants, codec):
+            outcomes = super().score(variants, codec)
+            if self.asked == 1 + 8:
+                return [Failure("throttled", "busy")] * len(variants)
+            return outcomes
+
+    kept = limits(price=Price(0.25, "USD"), retry=Retry(base=0))
+    result = Prober(Busy(limits=kept), ledger=ledger, max_cost=5).probe(PICTURE, budget=20)
+    assert (result.calls, result.cost) == (28, 5.0)
+
+
+def test_a_rate_holds_over_all_runs_of_a_prober(ledger):
+    kept = limits(batch=4, rate=(Rate(6, 3600.0),))
+    prober = Prober(Planted(limits=kept), ledger=ledger)
+    prober.probe(PICTURE, budget=17)
+    with pytest.raises(RateLimited) as stopped:
+        prober.probe(PICTURE, budget=64)
+    assert len(stopped.value.partial.answers) == 17 + 4
+
+
 def test_the_cap_on_time_stops_sending_and_keeps_what_came(ledger, monkeypatch):
     class Clock:
         """Stands still until seventeen pictures were scored, then the time is over."""
@@ -594,10 +617,10 @@ def test_the_full_size_is_sent_only_where_its_bytes_are_few_enough(ledger):
     few = {"formats": ("png",), "host": "a.example", "inflation": 2.0}
     for bound, expected in (
         ({}, True),
-        ({"max_bytes": size + ENVELOPE}, True),
+        ({"max_bytes": size}, True),
         ({"max_bytes": size - 1}, False),
-        ({"max_request_bytes": 2 * size + 2 * ENVELOPE}, True),
-        ({"max_request_bytes": 2 * size - 1}, False),
+        ({"max_request_bytes": 2 * size + ENVELOPE}, True),
+        ({"max_request_bytes": 2 * size + ENVELOPE - 1}, False),
         ({"max_pixels": 96 * 64 - 1}, False),
     ):
         prober = Prober(Planted(limits=limits(**few, **bound)), ledger=ledger, side=48)

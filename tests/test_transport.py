@@ -482,6 +482,25 @@ def test_two_endless_answers_in_a_row_end_the_run():
         deliver(good, 1, patient)
 
 
+def test_unreadable_answers_here_and_there_end_nothing():
+    bad, good = (Scripted(lambda n, b, o=o: o) for o in (ContractError("no JSON"), GOOD))
+    purse = Purse()
+    for _ in range(5):
+        assert deliver(bad, 1, purse).error is None
+        assert deliver(good, 1, purse).error is None
+
+
+def test_what_a_cap_holds_back_leaves_its_place_to_the_next_run():
+    backend, clock = Scripted(lambda n, b: GOOD), Clock()
+    pace = pace_of(backend.limits, clock)
+    for cap in (Cap(0), None):
+        transport = Transport(backend, Codec("png"), Purse(cap), pace)
+        transport.submit([0], [Item(0)])
+        delivery = transport.done.get(timeout=20)
+        transport.close()
+    assert delivery.outcomes == [GOOD]
+
+
 def test_a_rate_is_kept_by_all_workers_together():
     clock = Clock()
     times = []
