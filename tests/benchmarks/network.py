@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from probe.backends.onnx import Onnx
-from probe.mock.contract import Received
+from probe.mock.scorer import Received
 from probe.types import Codec, Scores
 
 HERE = Path(__file__).parent
