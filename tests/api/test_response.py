@@ -240,6 +240,18 @@ def test_what_is_no_number_is_no_score_of_that_picture_alone(score):
     assert dict(good) == {"a": 0.5}
 
 
+def test_a_key_that_comes_twice_makes_its_picture_fail_alone():
+    made = profile(result="pairs = '[].[label, score]'")
+    bad, good = outcomes(
+        made,
+        b"""{"results": [[{"label": "a", "score": 0.1, "score": 0.9}],
+                         [{"label": "a", "score": 0.5}]]}""",
+        2,
+    )
+    assert bad.kind == "invalid"
+    assert dict(good) == {"a": 0.5}
+
+
 @pytest.mark.parametrize("label", [None, 3, "", ["a"], "x" * 201])
 def test_what_is_no_name_is_no_label(label):
     assert one(profile(), [label, 0.5]).kind == "invalid"
@@ -376,7 +388,9 @@ def test_a_flat_or_nested_list_is_put_in_rows():
     assert [dict(one) for one in flat([2, 1, 2], [[[0.1, 0.2]], [[0.3, 0.4]]], 2)] == expected
 
 
-@pytest.mark.parametrize("shape", [None, [], [2, 3], ["2", 2], [True, 2], [-2, -2], [10**30, 2], 4])
+@pytest.mark.parametrize(
+    "shape", [None, [], [2, 3], ["2", 2], [True, 2], [True, 4], [-2, -2], [10**30, 2], 4]
+)
 def test_a_shape_that_does_not_fit_is_an_error_of_the_batch(shape):
     with pytest.raises(Unreadable, match="shape"):
         flat(shape, [0.1, 0.2, 0.3, 0.4], 2)
@@ -523,8 +537,8 @@ def test_deep_json_is_an_error_and_no_crash(depth):
         assert depth > 900
 
 
-def test_a_body_cut_at_an_unstated_end_is_lost():
-    body = b'{"results": [[["a", 0.5'
+@pytest.mark.parametrize("body", [b'{"results": [[["a", 0.5', b"", b"{", b"\xef\xbb"])
+def test_a_body_cut_at_an_unstated_end_is_lost(body):
     got = outcomes(profile(), body, 2, bounded=False)
     assert [(one.kind, one.billed) for one in got] == [("lost", True)] * 2
 
@@ -631,6 +645,15 @@ def test_an_element_may_fail_alone():
     assert dict(good) == {"a": 0.5}
     assert (refused.kind, refused.message) == ("refused", "mine: words")
     assert busy.kind == "throttled"
+
+
+@pytest.mark.parametrize(
+    ("flag", "good"), [(0, True), (1, True), ("x", True), (False, False), ("", False), ([], False)]
+)
+def test_truth_is_that_of_jmespath(flag, good):
+    made = profile("ok = 'flag'", result="pairs = 'p'")
+    got = outcomes(made, {"results": [{"flag": flag, "p": [["a", 0.5]]}]})[0]
+    assert isinstance(got, Scores) == good
 
 
 def test_a_key_or_quota_that_ends_within_a_batch_loses_no_answer():
