@@ -9,7 +9,7 @@ from hashlib import sha256
 from math import ceil, floor, inf, sqrt
 from typing import Any
 
-from probe.api.sending import ENVELOPE
+from probe.api.transport.sending import ENVELOPE
 from probe.errors import ContractError, ImageError, UsageError
 from probe.image import Picture, encode, scaled_size
 from probe.ledger import Ledger, Question

@@ -11,9 +11,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from probe.api.pace import Pace
-from probe.api.purse import Cap, Purse
-from probe.api.transport import Transport
+from probe.api.transport.pace import Pace
+from probe.api.transport.purse import Cap, Purse
+from probe.api.transport.threads import Transport
 from probe.backends import resolve
 from probe.errors import Interrupted, LabelError, ProbeError, UsageError
 from probe.heatmap import Heatmap

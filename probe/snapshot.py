@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Literal
 
-from probe.api.purse import Purse
+from probe.api.transport.purse import Purse
 from probe.loop import Loop
 from probe.notes import findings
 from probe.plan import Run

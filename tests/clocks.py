@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from probe.api.pace import Pace
+from probe.api.transport.pace import Pace
 from probe.limits import Limits
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from probe import Box, Failure, Identity, Interrupted, Prober, Scores
-from probe.api.purse import Oversized
+from probe.api.transport.purse import Oversized
 from probe.errors import (
     AuthError,
     BackendError,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.api.pace import JITTER, LONGEST_WAIT, Pace
+from probe.api.transport.pace import JITTER, LONGEST_WAIT, Pace
 from probe.errors import RateLimited
 from probe.limits import Limits, Rate, Retry
 from tests.clocks import Clock, Stuck, pace_of

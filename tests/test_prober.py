@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from probe import Box, Failure, Identity, Interrupted, Prober, Scores, from_callable
-from probe.api.sending import ENVELOPE
+from probe.api.transport.sending import ENVELOPE
 from probe.errors import (
     BackendError,
     ContractError,

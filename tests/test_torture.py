@@ -179,7 +179,7 @@ def injector(tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def nobody_waits(monkeypatch):
-    monkeypatch.setattr("probe.api.sending._Backoff.__call__", lambda self, state: 0.0)
+    monkeypatch.setattr("probe.api.transport.sending._Backoff.__call__", lambda self, state: 0.0)
     monkeypatch.setitem(Ledger.__init__.__kwdefaults__, "pause", lambda seconds: None)
     monkeypatch.setattr("probe.ledger.file.BUSY_SECONDS", 0.0)
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.api.pace import Pace
-from probe.api.purse import RETRY_TOKENS, Cap, Oversized, Purse
-from probe.api.sending import ENVELOPE, UNSENT, Delivery
-from probe.api.transport import CORES, Transport, most_threads
+from probe.api.transport.pace import Pace
+from probe.api.transport.purse import RETRY_TOKENS, Cap, Oversized, Purse
+from probe.api.transport.sending import ENVELOPE, UNSENT, Delivery
+from probe.api.transport.threads import CORES, Transport, most_threads
 from probe.errors import (
     AuthError,
     BackendError,

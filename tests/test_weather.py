@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from probe import Prober
-from probe.api.pace import Pace
+from probe.api.transport.pace import Pace
 from probe.backends import resolve
 from probe.errors import BackendError, QuotaExhausted
 from probe.mock import Faults, environment, serve

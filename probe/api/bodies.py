@@ -16,9 +16,9 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import urlencode
 
-from probe.api import templates
-from probe.api.profile import Body, RequestForm
-from probe.api.settings import More, Settings
+from probe.api.profile import templates
+from probe.api.profile.records import Body, RequestForm
+from probe.api.profile.settings import More, Settings
 from probe.errors import MissingExtra, ProfileError
 
 EXTENSIONS = {"image/jpeg": "jpg"}

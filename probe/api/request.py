@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from urllib.parse import urlencode
 
-from probe.api import bodies, templates
-from probe.api.profile import Profile
-from probe.api.settings import Settings
+from probe.api import bodies
+from probe.api.profile import templates
+from probe.api.profile.records import Profile
+from probe.api.profile.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

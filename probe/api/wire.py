@@ -26,7 +26,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.ssl_ import create_urllib3_context
 
 from probe.api.addresses import check_host
-from probe.api.purse import Oversized
+from probe.api.transport.purse import Oversized
 from probe.errors import Unreachable
 from probe.text import printable
 

@@ -13,7 +13,7 @@ from probe.errors import UsageError, nearest
 from probe.types import Backend
 
 if TYPE_CHECKING:
-    from probe.api.profile import Profile
+    from probe.api.profile.records import Profile
     from probe.backends.connection import Connection
 
 Spec = str | os.PathLike[str] | Backend | Callable[..., Any]
@@ -80,7 +80,7 @@ def _remote(spec: str, vars: dict[str, str], connection: Connection | None) -> B
         return Rekognition(vars, connection)
     if spec.lower().startswith(("http://", "https://")):
         return _at(spec, vars, connection)
-    from probe.api import catalogue
+    from probe.api.profile import catalogue
     from probe.backends.service import Service
 
     if spec in catalogue.names():
@@ -92,8 +92,8 @@ def _remote(spec: str, vars: dict[str, str], connection: Connection | None) -> B
 
 def _at(url: str, vars: dict[str, str], connection: Connection | None) -> Backend:
     """The server at a URL: by the profile that knows the path, else by the own contract."""
-    from probe.api import catalogue
     from probe.api.http import checked_url
+    from probe.api.profile import catalogue
     from probe.backends.connection import Connection
     from probe.backends.http import Http
     from probe.backends.service import Service
@@ -151,7 +151,7 @@ def _local(spec: str) -> Backend:
         )
     if ":" in spec:
         raise UsageError(f"no backend is called {spec!r}: a server is named by http://{spec}")
-    from probe.api import catalogue
+    from probe.api.profile import catalogue
 
     known = (*NAMES, "rekognition", *catalogue.names())
     raise UsageError(

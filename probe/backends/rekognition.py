@@ -16,9 +16,9 @@ from threading import Lock
 from typing import Any
 
 from probe.api.http import address
-from probe.api.profile import Derived, Profile, RequestForm, ResponseForm, ScoreForm
-from probe.api.response import Reader
-from probe.api.settings import Variable
+from probe.api.profile.records import Derived, Profile, RequestForm, ResponseForm, ScoreForm
+from probe.api.profile.settings import Variable
+from probe.api.response.reader import Reader
 from probe.backends.amazon import Client
 from probe.backends.connection import Connection, Generation
 from probe.errors import UsageError, nearest

@@ -11,10 +11,10 @@ from probe.api import request
 from probe.api.expressions import search
 from probe.api.http import Lost, Reply, address, fetch
 from probe.api.json import load_json
-from probe.api.profile import Profile
+from probe.api.profile.records import Profile
+from probe.api.profile.settings import Settings, Variable, known_names
 from probe.api.request import Request
-from probe.api.response import Reader
-from probe.api.settings import Settings, Variable, known_names
+from probe.api.response.reader import Reader
 from probe.backends.connection import Connection, Generation
 from probe.backends.token import Tokens
 from probe.errors import AuthError, BackendError, Unreachable, UsageError

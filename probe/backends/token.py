@@ -12,9 +12,9 @@ from urllib.parse import urlencode
 from probe.api.expressions import search
 from probe.api.http import Lost, Reply, address
 from probe.api.json import is_number, load_json
-from probe.api.profile import Token
+from probe.api.profile.records import Token
+from probe.api.profile.settings import Settings
 from probe.api.request import Request
-from probe.api.settings import Settings
 from probe.errors import AuthError, ContractError, Unreachable
 
 EARLY = 30.0

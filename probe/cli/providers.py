@@ -15,7 +15,7 @@ from probe.errors import ContractError, OutputError, UsageError
 from probe.text import count, printable
 
 if TYPE_CHECKING:
-    from probe.backends.detect import Detection
+    from probe.providers.detect import Detection
 
 BAD = 4
 
@@ -43,8 +43,8 @@ def providers(context: click.Context, as_json: bool, debug: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from probe.backends.providers import providers as known
     from probe.cli.tables import list_of, record
+    from probe.providers.known import providers as known
 
     found = known()
     if as_json:
@@ -64,8 +64,8 @@ def show(name: str, **given: Any) -> None:
 
     Nothing is sent, and no key is shown.
     """
-    from probe.backends.providers import details
     from probe.cli.tables import page, record_of
+    from probe.providers.known import details
 
     about = details(name, options.variables(given))
     if given["as_json"]:
@@ -92,9 +92,9 @@ def check(name: str, image: str, skip: tuple[str, ...], **given: Any) -> int:
     that it states, trims plain borders, and looks at the whole picture: each by the fewest calls.
     Give an IMG that scores high. Exit code 4 where it does not do what is stated.
     """
-    from probe.backends.asking import Desk
-    from probe.backends.examine import examine, most_calls
     from probe.cli.running import at_most, consent
+    from probe.providers.asking import Desk
+    from probe.providers.examine import examine, most_calls
 
     backend = options.make_backend(name, given)
     picture, limits = options.open_picture(image, given), backend.limits
@@ -150,8 +150,8 @@ def detect(url: str, image: str, max_calls: int, out: Path | None, **given: Any)
     contracts that are known, the likeliest first. No key leaves this machine. Exit code 4 when
     no contract fits.
     """
-    from probe.backends.asking import Still
-    from probe.backends.detect import detect as find
+    from probe.providers.asking import Still
+    from probe.providers.detect import detect as find
 
     if not given["quiet"]:
         click.echo(f"at most {count(max_calls, 'call')} to {printable(url, 100)}", err=True)
@@ -180,8 +180,8 @@ def detect(url: str, image: str, max_calls: int, out: Path | None, **given: Any)
 
 def _tell(found: Detection, image: str, out: Path | None, quiet: bool) -> None:
     """What was tried and found, for people; the profile on stdout where no file takes it."""
-    from probe.backends.detect import shown
-    from probe.backends.drafts import BASE
+    from probe.providers.detect import shown
+    from probe.providers.drafts import BASE
 
     for name, said in found.tried:
         click.echo(f"tried {name}: {printable(said, 300)}", err=True)

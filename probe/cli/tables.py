@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from probe.text import printable
 
 if TYPE_CHECKING:
-    from probe.api.settings import Variable
-    from probe.backends.providers import Details, Provider
+    from probe.api.profile.settings import Variable
     from probe.limits import Limits
+    from probe.providers.known import Details, Provider
 
 HEAD = ("name", "batch", "limits", "1,000 cost", "needs", "what")
 WIDEST = (24, 5, 34, 22, 46, 80)

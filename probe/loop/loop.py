@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from queue import Empty
 from threading import TIMEOUT_MAX
 
-from probe.api.sending import Delivery
-from probe.api.transport import Transport
+from probe.api.transport.sending import Delivery
+from probe.api.transport.threads import Transport
 from probe.errors import (
     AuthError,
     BackendError,

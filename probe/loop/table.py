@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Literal
 
-from probe.api.sending import UNSENT
+from probe.api.transport.sending import UNSENT
 from probe.ledger import Question
 from probe.result import Answer
 from probe.types import Failure, Identity, Perturbation, Sampler, Scores

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from probe.api.profile import Profile
-from probe.api.settings import Settings
+from probe.api.profile.records import Profile
+from probe.api.profile.settings import Settings
 from probe.mock import services
 from probe.mock.paths import base_of
 from probe.mock.services import Service

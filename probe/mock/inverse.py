@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
-from probe.api.profile import RequestForm
+from probe.api.profile.records import RequestForm
 from probe.mock.message import Asked, Refusal, Sent
 from probe.mock.multipart import parts
 

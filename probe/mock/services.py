@@ -36,8 +36,8 @@ from functools import cached_property, lru_cache
 from importlib.resources import files
 from typing import Any
 
-from probe.api import catalogue, grammar
-from probe.api.profile import Profile
+from probe.api.profile import catalogue, grammar
+from probe.api.profile.records import Profile
 from probe.limits import Limits
 from probe.mock.inverse import Reader, first_read, leaves, reader, template_reader
 from probe.mock.message import Asked, Refusal, Sent

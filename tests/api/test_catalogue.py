@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 
 import probe
-from probe.api import catalogue
-from probe.api.settings import ENV, Settings
+from probe.api.profile import catalogue
+from probe.api.profile.settings import ENV, Settings
 from probe.errors import ProfileError
 
 SHIPPED = Path(probe.__file__).parent / "profiles"

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import probe
-from probe.api import grammar, kinds, request
+from probe.api import request
 from probe.api.http import Reply
-from probe.api.response import Reader
-from probe.api.settings import Settings
+from probe.api.profile import grammar, kinds
+from probe.api.profile.settings import Settings
+from probe.api.response.reader import Reader
 from probe.errors import ProbeError, ProfileError
 from probe.types import Scores
 

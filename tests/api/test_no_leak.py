@@ -201,7 +201,7 @@ def test_a_bug_of_ours_shows_no_key_either(leaky, tmp_path, capsys, monkeypatch)
         raise RuntimeError(f"unexpected {KEY} in http://a.example/?key={PASSWORD}&b=c")
 
     leaky(SERVERS["answers"])
-    monkeypatch.setattr("probe.api.response.Reader.outcomes", fail)
+    monkeypatch.setattr("probe.api.response.reader.Reader.outcomes", fail)
     with pytest.raises(SystemExit) as exit:
         main([*OCCLUDE, "--debug", "--json"])
     out, err = capsys.readouterr()

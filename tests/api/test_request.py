@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from probe.api import catalogue, grammar, request
-from probe.api.settings import Settings
+from probe.api import request
+from probe.api.profile import catalogue, grammar
+from probe.api.profile.settings import Settings
 from probe.errors import MissingExtra, ProfileError
 
 IMAGES = [b"\x89PNG one", b"\x89PNG two, longer"]

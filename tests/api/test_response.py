@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probe.api import catalogue, grammar
 from probe.api.http import Reply
-from probe.api.response import Reader, Unreadable, WrongScale
+from probe.api.profile import catalogue, grammar
+from probe.api.response.reader import Reader, Unreadable, WrongScale
 from probe.errors import (
     AuthError,
     BackendError,

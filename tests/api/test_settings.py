@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from probe.api import catalogue, grammar, request
-from probe.api.settings import Settings
+from probe.api import request
+from probe.api.profile import catalogue, grammar
+from probe.api.profile.settings import Settings
 from probe.errors import ProfileError
 
 CANARY = "c4nary-5ecret"

@@ -4,15 +4,15 @@ import json
 
 import pytest
 
-from probe.api import grammar
-from probe.backends import detect as detecting
+from probe.api.profile import grammar
 from probe.backends import resolve
-from probe.backends.asking import Still
-from probe.backends.detect import detect
-from probe.backends.drafts import BASE
-from probe.backends.guess import guess
 from probe.errors import Unreachable, UsageError
 from probe.mock import serve
+from probe.providers import detect as detecting
+from probe.providers.asking import Still
+from probe.providers.detect import detect
+from probe.providers.drafts import BASE
+from probe.providers.guess import guess
 from probe.testing.planted import Planted, planted_picture
 from probe.types import Codec, Scores
 
@@ -298,7 +298,7 @@ def test_odd_names_of_models_are_kept_out_of_harm(server, tmp_path, monkeypatch,
 
 
 def test_odd_names_of_fields_are_kept_out_of_harm(server, tmp_path, monkeypatch):
-    field = {"it's \"so\"": {"type": "string", "format": "binary"}}
+    field = {'it\'s "so"': {"type": "string", "format": "binary"}}
     there = server(
         {
             "GET /openapi.json": openapi("/tag", "multipart/form-data", field),

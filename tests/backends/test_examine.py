@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from probe.backends.asking import Desk
-from probe.backends.examine import CHECKS, Finding, examine, most_calls
 from probe.errors import BackendError, Rejected, UsageError
 from probe.limits import Limits
+from probe.providers.asking import Desk
+from probe.providers.examine import CHECKS, Finding, examine, most_calls
 from probe.testing.planted import Planted, planted_picture
 from probe.types import Failure, Scores
 

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 import pytest
 
 import probe
-from probe.api import catalogue
+from probe.api.profile import catalogue
 from probe.backends import resolve
 from probe.backends.connection import Connection
 from probe.backends.http import Http

@@ -8,10 +8,10 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from probe.api import catalogue, grammar
 from probe.api.http import Reply
+from probe.api.profile import catalogue, grammar
+from probe.api.profile.settings import Settings
 from probe.api.request import Request
-from probe.api.settings import Settings
 from probe.backends import resolve
 from probe.backends.connection import Connection
 from probe.backends.service import Service

@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 
 from probe import Prober, service
-from probe.api import catalogue
-from probe.api.settings import Settings
+from probe.api.profile import catalogue
+from probe.api.profile.settings import Settings
 from probe.errors import BackendError, ProfileError
 from probe.mock import serve
 from probe.testing import check_backend

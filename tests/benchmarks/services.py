@@ -28,7 +28,7 @@ from PIL import Image
 from scipy.stats import spearmanr
 
 from probe import mock
-from probe.api import catalogue
+from probe.api.profile import catalogue
 from probe.testing.planted import Planted, planted_picture
 from probe.types import Scores
 from tests.benchmarks.metrics import auroc

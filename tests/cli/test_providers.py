@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from probe.api import catalogue
-from probe.backends.providers import providers
+from probe.api.profile import catalogue
 from probe.cli import COMMANDS
 from probe.cli.tables import limits_of, price_of
 from probe.limits import Limits
 from probe.mock import serve
+from probe.providers.known import providers
 from probe.testing.planted import Planted
 from tests.api.hostile import Wild, answer
 

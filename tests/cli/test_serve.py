@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from probe import mock
-from probe.api import catalogue
+from probe.api.profile import catalogue
 
 
 @pytest.fixture

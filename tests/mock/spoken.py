@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 from PIL import Image
 
 from probe import from_callable
-from probe.api import catalogue
 from probe.api import request as requests_of
 from probe.api.http import Reply
-from probe.api.settings import Settings
+from probe.api.profile import catalogue
+from probe.api.profile.settings import Settings
 from probe.image import encode
 from probe.mock import environment, services
 from probe.mock.message import Asked

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probe.api import grammar
+from probe.api.profile import grammar
 from probe.mock import Faults, services
 from probe.mock.faults import Dice
 from probe.mock.inverse import reader

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from probe.api.response import Reader
+from probe.api.response.reader import Reader
 from probe.errors import AuthError, ProbeError, QuotaExhausted
 from probe.image import encode
 from probe.limits import Rate

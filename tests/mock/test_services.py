@@ -11,9 +11,9 @@ import msgpack
 import pytest
 
 from probe import from_callable
-from probe.api import catalogue
-from probe.api.response import Reader
-from probe.api.settings import Settings
+from probe.api.profile import catalogue
+from probe.api.profile.settings import Settings
+from probe.api.response.reader import Reader
 from probe.backends.contract import read_answer, read_description
 from probe.mock import environment, services
 from probe.mock.message import Asked

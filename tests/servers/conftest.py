@@ -18,10 +18,10 @@ import pytest
 
 from probe import Prober
 from probe.backends import resolve
-from probe.backends.asking import Desk
-from probe.backends.examine import examine
 from probe.backends.local import local
 from probe.image import decode, open_image
+from probe.providers.asking import Desk
+from probe.providers.examine import examine
 from probe.types import Box
 from tests.servers.running import SERVERS
 

@@ -9,8 +9,9 @@ import pytest
 import requests
 
 from probe import mock
-from probe.api import catalogue, request
-from probe.api.settings import Settings
+from probe.api import request
+from probe.api.profile import catalogue
+from probe.api.profile.settings import Settings
 from probe.image import encode
 from probe.testing.planted import Planted, planted_picture
 from probe.types import Codec

@@ -140,8 +140,9 @@ def captured():
 @pytest.fixture
 def rendered():
     """rendered(profile, environ, *pictures): what probe itself would send."""
-    from probe.api import catalogue, request
-    from probe.api.settings import Settings
+    from probe.api import request
+    from probe.api.profile import catalogue
+    from probe.api.profile.settings import Settings
 
     def render(name, environ, *images):
         profile = catalogue.load(name)

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from probe.api import catalogue
 from probe.api.http import proxies
-from probe.api.profile import Profile
-from probe.api.settings import Settings, Variable, known_names
+from probe.api.profile import catalogue
+from probe.api.profile.records import Profile
+from probe.api.profile.settings import Settings, Variable, known_names
 from probe.backends import rekognition
 from probe.errors import ProfileError, nearest
 from probe.limits import Limits

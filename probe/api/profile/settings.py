@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
-from probe.api.profile import Profile
+from probe.api.profile.records import Profile
 from probe.errors import ProfileError
 from probe.text import printable
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import tomllib
 from typing import Any
 
-from probe.api import kinds
-from probe.api.checks import check
-from probe.api.keys import Source, Table
-from probe.api.profile import (
+from probe.api.profile import kinds
+from probe.api.profile.checks import check
+from probe.api.profile.keys import Source, Table
+from probe.api.profile.records import (
     Body,
     Derived,
     Profile,

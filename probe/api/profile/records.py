@@ -1,8 +1,8 @@
 """What a profile says: how one HTTP API is spoken to, as frozen records.
 
-`probe.api.grammar` makes them from TOML and checks every key; docs/profiles.md describes the keys.
-Texts may hold `{var}` (from `[vars]`) and `${ENV}` or `${ENV:-default}`, filled in by
-`probe.api.settings`. Expressions are JMESPath.
+`probe.api.profile.grammar` makes them from TOML and checks every key; docs/profiles.md describes
+the keys. Texts may hold `{var}` (from `[vars]`) and `${ENV}` or `${ENV:-default}`, filled in by
+`probe.api.profile.settings`. Expressions are JMESPath.
 """
 
 from __future__ import annotations

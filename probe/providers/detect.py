@@ -13,18 +13,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from probe.api import request
-from probe.api.grammar import parse
 from probe.api.http import Reply, checked_url, fetch, is_loopback
 from probe.api.json import load_json
-from probe.api.profile import Profile
-from probe.api.response import Reader
-from probe.api.settings import Settings
-from probe.backends import drafts
-from probe.backends.candidates import Try, candidates
+from probe.api.profile.grammar import parse
+from probe.api.profile.records import Profile
+from probe.api.profile.settings import Settings
+from probe.api.response.reader import Reader
 from probe.backends.connection import Connection
 from probe.backends.contract import read_description
-from probe.backends.facts import facts_of
-from probe.backends.guess import guess
 from probe.errors import (
     AuthError,
     BackendError,
@@ -34,6 +30,10 @@ from probe.errors import (
     ProfileError,
     Unreachable,
 )
+from probe.providers import drafts
+from probe.providers.candidates import Try, candidates
+from probe.providers.facts import facts_of
+from probe.providers.guess import guess
 from probe.text import count, printable
 from probe.types import Codec, Failure, Scores, Variant
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from probe.api.expressions import search
 from probe.api.http import Reply
-from probe.api.items import Matching, is_true, reshaped, rows_of, unpacked
 from probe.api.json import CutShort, excerpt, load_json
-from probe.api.numbers import BadItem, BadScale, scored
-from probe.api.profile import Profile
-from probe.api.troubles import auth_codes, code_of, error_of, trouble
+from probe.api.profile.records import Profile
+from probe.api.response.items import Matching, is_true, reshaped, rows_of, unpacked
+from probe.api.response.numbers import BadItem, BadScale, scored
+from probe.api.response.troubles import auth_codes, code_of, error_of, trouble
 from probe.errors import AuthError, BackendError, ContractError, ProfileError, QuotaExhausted
 from probe.types import Failure, FailureKind, Scores
 

@@ -12,8 +12,8 @@ from threading import Event
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_when_event_set
 from tenacity.wait import wait_base, wait_random_exponential
 
-from probe.api.pace import Pace, Ticket
-from probe.api.purse import Oversized, Purse
+from probe.api.transport.pace import Pace, Ticket
+from probe.api.transport.purse import Oversized, Purse
 from probe.errors import (
     BackendError,
     ContractError,

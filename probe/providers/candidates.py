@@ -7,12 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from probe.api import catalogue
-from probe.api.profile import Profile
-from probe.api.settings import Settings
-from probe.backends import drafts
-from probe.backends.facts import Facts
+from probe.api.profile import catalogue
+from probe.api.profile.records import Profile
+from probe.api.profile.settings import Settings
 from probe.errors import ProfileError
+from probe.providers import drafts
+from probe.providers.facts import Facts
 
 FORMS: tuple[Mapping[str, str], ...] = (
     {"body": "json", "template": '{"image": "{b64}"}'},

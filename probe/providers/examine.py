@@ -13,10 +13,10 @@ from typing import Literal
 
 from PIL import Image
 
-from probe.backends.asking import Desk, distance
-from probe.backends.specimens import banded, fitted, framed, landscape, scrambled
 from probe.errors import BackendError, UsageError, nearest
 from probe.limits import Limits
+from probe.providers.asking import Desk, distance
+from probe.providers.specimens import banded, fitted, framed, landscape, scrambled
 from probe.text import count, printable
 from probe.types import Failure, Scores
 

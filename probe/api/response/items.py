@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import Any
 
-from probe.api import bodies, templates
+from probe.api import bodies
 from probe.api.expressions import search
 from probe.api.json import load_json
-from probe.api.numbers import BadItem
-from probe.api.profile import Profile, ResponseForm
+from probe.api.profile import templates
+from probe.api.profile.records import Profile, ResponseForm
+from probe.api.response.numbers import BadItem
 from probe.errors import ContractError, MissingExtra
 from probe.text import printable
 from probe.types import Failure

@@ -8,8 +8,8 @@ from typing import Any
 from probe.api.expressions import search
 from probe.api.http import Reply
 from probe.api.json import excerpt
-from probe.api.profile import Profile
-from probe.api.waits import body_wait, header_wait
+from probe.api.profile.records import Profile
+from probe.api.response.waits import body_wait, header_wait
 from probe.errors import AuthError, BackendError, ContractError, QuotaExhausted, Rejected
 from probe.text import printable
 from probe.types import Failure, FailureKind

@@ -1,7 +1,7 @@
 """Sends batches of variants to any backend, from threads of its own.
 
-A backend scores one request; everything around it is done here: `probe.api.sending` settles a
-batch, `probe.api.pace` says when, `probe.api.purse` whether.
+A backend scores one request; everything around it is done here: `sending` settles a batch,
+`pace` says when, `purse` whether.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-from probe.api.pace import Pace
-from probe.api.purse import Purse
-from probe.api.sending import Delivery, Sender
+from probe.api.transport.pace import Pace
+from probe.api.transport.purse import Purse
+from probe.api.transport.sending import Delivery, Sender
 from probe.types import Backend, Codec, Variant
 
 MOST_THREADS = 64

@@ -6,8 +6,8 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from probe.api.settings import ENV
-from probe.backends.guess import Guess
+from probe.api.profile.settings import ENV
+from probe.providers.guess import Guess
 
 BASE = "DETECTED_BASE"
 """The variable in which a starting profile takes another address."""

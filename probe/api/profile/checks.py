@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from probe.api import templates
-from probe.api.keys import Source
-from probe.api.profile import Derived, Profile, RequestForm
-from probe.api.settings import known_names, malformed
+from probe.api.profile import templates
+from probe.api.profile.keys import Source
+from probe.api.profile.records import Derived, Profile, RequestForm
+from probe.api.profile.settings import known_names, malformed
 from probe.errors import nearest
 
 NEEDS = {

@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from probe.api import grammar
 from probe.api.addresses import is_loopback
-from probe.api.profile import Profile
-from probe.api.settings import ENV, Settings
+from probe.api.profile import grammar
+from probe.api.profile.records import Profile
+from probe.api.profile.settings import ENV, Settings
 from probe.errors import ProfileError, nearest
 from probe.text import printable
 
-SHIPPED = Path(__file__).parent.parent / "profiles"
+SHIPPED = Path(__file__).parents[2] / "profiles"
 
 _HOLE = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 

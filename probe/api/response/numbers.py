@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from probe.api.json import is_number
-from probe.api.profile import Derived, Profile, ScoreForm
+from probe.api.profile.records import Derived, Profile, ScoreForm
 from probe.text import printable
 
 MAX_LABELS = 10_000

@@ -1,0 +1,1 @@
+"""Answers of a service: cut to pictures, read as scores, or told as troubles."""

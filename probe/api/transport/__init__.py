@@ -1,0 +1,1 @@
+"""Batches on their way: threads, pace, caps, retries."""

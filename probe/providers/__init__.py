@@ -1,0 +1,1 @@
+"""What is known of services, and what can be found out by asking them."""
