@@ -377,6 +377,12 @@ def test_a_wrong_key_is_named_by_its_line():
         grammar.parse(wrong, "mine.toml")
 
 
+def test_the_line_is_that_of_the_right_table():
+    text = GOOD.strip().replace("labels = []", "labels = 3")
+    with pytest.raises(ProfileError, match=r"line 17: sfw\.labels: expected a list"):
+        grammar.parse(text, "mine.toml")
+
+
 @pytest.mark.parametrize(
     "text",
     ["x = " + "[" * 100_000, "x = " + "{a = " * 5000, "[" + "a." * 20_000 + "a]"],

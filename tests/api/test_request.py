@@ -193,6 +193,14 @@ def test_no_picture_breaks_out_of_its_part(images):
     assert all(image in asked.body for image in images)
 
 
+def test_a_boundary_of_one_request_is_not_that_of_another():
+    profile = catalogue.load("openmoderate")
+    boundary = rendered(profile).headers["Content-Type"].partition("boundary=")[2]
+    mean = b"--" + boundary.encode() + b"\r\n\r\nsecond part"
+    parts = parts_of(rendered(profile, [mean]))
+    assert [part[2].get_payload(decode=True) for part in parts] == [mean]
+
+
 def test_the_binary_tensor_extension():
     asked = rendered(catalogue.load("triton-binary"), IMAGES)
     length = int(asked.headers["Inference-Header-Content-Length"])
@@ -287,6 +295,17 @@ def test_a_header_that_comes_out_empty_is_not_sent():
     assert rendered(profile, MINE_KEY="x").headers["A"] == "x"
 
 
+def test_a_header_of_the_profile_stands_for_the_usual_one_however_it_is_spelt():
+    profile = mine("""
+[request]
+method = "POST"
+url = "http://127.0.0.1"
+headers = { content-type = "image/x-special" }
+body = "raw"
+""")
+    assert rendered(profile).headers == {"content-type": "image/x-special"}
+
+
 def test_too_many_pictures_for_a_body_are_refused():
     for name in ("openai-moderation", "torchserve", "roboflow-hosted"):
         with pytest.raises(ProfileError, match="holds 1 picture, not 2"):
@@ -321,6 +340,9 @@ def test_an_identity_needs_no_key_and_does_not_change_with_it():
 def test_what_is_asked_changes_an_identity_and_how_it_is_read_does_not():
     base = identity(mine(JSON_ONE))
     assert base != identity(mine(JSON_ONE.replace('model = "m"', 'model = "n"')))
+    assert identity(catalogue.load("roboflow", {"model_id": "cats/2"})) != identity(
+        catalogue.load("roboflow")
+    )
     assert base != identity(mine(JSON_ONE.replace("127.0.0.1", "127.0.0.2")))
     assert base != identity(mine(JSON_ONE.replace('"x ', '"y ')))
     assert base != identity(mine(JSON_ONE.replace('B = "', 'B = "b')))

@@ -213,6 +213,14 @@ def test_a_corrected_profile_reads_a_kept_body_anew():
     assert [dict(right.read(one.raw, *one.part)) for one in kept] == [{"a": 0.1}, {"a": 0.2}]
 
 
+def test_what_a_corrected_profile_takes_for_an_error_is_no_answer_any_more():
+    body = {"results": [[["a", 0.5]]], "status": "failed", "say": "blurred"}
+    raw = outcomes(profile(), body)[0].raw
+    stricter = Reader(profile("batch_ok = \"status == 'ok'\"\nerror = 'say'"))
+    again = stricter.read(raw, 0, 1)
+    assert (again.kind, again.message, again.raw) == ("invalid", "mine: blurred", raw)
+
+
 def test_bodies_read_in_turns_are_told_apart():
     bodies = [json.dumps({"results": [[["a", p]], [["a", p / 2]]]}).encode() for p in (0.2, 0.6)]
     reader = Reader(profile())
