@@ -3,6 +3,7 @@ import io
 import json
 import os
 import sqlite3
+import struct
 import tempfile
 from contextlib import suppress
 from datetime import timedelta
@@ -197,7 +198,12 @@ def test_recover_reads_a_torn_ledger_and_its_log_as_they_were_committed_last(
         (tmp_path / f"torn.db{end}").write_bytes(path.with_name(f"ledger.db{end}").read_bytes())
     ledger.close()
     tear(tmp_path / "torn.db", (tmp_path / "torn.db").read_bytes(), 1)
-    with open(tmp_path / "torn.db-wal", "ab") as log:
+    pages = (tmp_path / "torn.db").stat().st_size // 4096
+    with open(tmp_path / "torn.db-wal", "r+b") as log:
+        salt = log.read(32)[16:24]
+        log.seek(0, 2)
+        for page in range(1, pages + 1):
+            log.write(struct.pack(">II", page, 0) + salt + bytes(8) + b"\xa5" * 4096)
         log.write(b"half a frame")
     tear(tmp_path / "torn.db", (tmp_path / "torn.db").read_bytes(), 2)
     assert recover(tmp_path / "torn.db", tmp_path / "new.db").kept == 302
