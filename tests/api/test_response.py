@@ -400,7 +400,7 @@ def test_a_flat_or_nested_list_is_put_in_rows():
     "shape", [None, [], [2, 3], ["2", 2], [True, 2], [True, 4], [-2, -2], [10**30, 2], 4]
 )
 def test_a_shape_that_does_not_fit_is_an_error_of_the_batch(shape):
-    with pytest.raises(Unreadable, match="shape"):
+    with pytest.raises(Unreadable, match=r"response\.shape"):
         flat(shape, [0.1, 0.2, 0.3, 0.4], 2)
 
 
