@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -59,3 +60,20 @@ def test_a_terminal_gets_a_bar(snapshots, monkeypatch):
         for snapshot in snapshots:
             show(snapshot)
     assert "40/40" in sys.stderr.getvalue()
+
+
+def test_markup_in_what_a_server_says_is_inert(snapshots, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(module, "FRAME", 0.0)
+    for name in ("CI", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    with module.progress(False, 40) as show:
+        show(replace(snapshots[-1], cost=1.0, currency="[link=https://x.example]EUR[/nope]"))
+    assert "[link=https://x.example]EUR[/nope]" in terminal.getvalue()
