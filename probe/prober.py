@@ -244,7 +244,10 @@ class Prober:
         with self._lock:
             if self._cap is None or self._pace is None:
                 if self._max_cost is not None and limits.price is None:
-                    raise UsageError("a cap on cost needs a price, and this backend states none")
+                    raise UsageError(
+                        "a cap on cost needs a price, and this backend states none: cap the calls "
+                        "(max_calls), or state `price` in a copy of its profile"
+                    )
                 self._cap = Cap(self._max_calls, self._max_cost, limits.price)
                 self._pace = Pace(limits.rate, limits.concurrency, limits.retry)
                 self._deadline = None if self._max_time is None else now + self._max_time

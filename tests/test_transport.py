@@ -19,6 +19,7 @@ from probe.errors import (
     RateLimited,
     Rejected,
     Unreachable,
+    UsageError,
 )
 from probe.limits import Limits, Price, Rate, Retry
 from probe.types import Codec, Failure, Scores
@@ -466,6 +467,13 @@ def test_what_makes_no_sense_is_asked_once_more_where_something_did():
     delivery = deliver(first, 1, Purse())
     assert delivery.outcomes[0].kind == "refused"
     assert len(first.requests) == 1
+
+
+def test_a_request_that_cannot_be_made_costs_nothing():
+    purse = Purse()
+    delivery = deliver(Scripted(lambda n, b: UsageError("KEY is not set"), batch=2), 2, purse)
+    assert isinstance(delivery.error, UsageError)
+    assert (purse.calls, purse.bills, purse.requests) == (0, 0, 0)
 
 
 def test_two_endless_answers_in_a_row_end_the_run():

@@ -83,6 +83,6 @@ class Table:
         if self._alike == ALIKE:
             log.warning(
                 "the first %d variants all scored as the unchanged picture: "
-                "the service may ignore or cache what it is sent",
+                "the service may ignore or cache what it is sent, or answer too coarsely",
                 ALIKE,
             )

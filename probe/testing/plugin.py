@@ -76,9 +76,15 @@ class TaggingServer:
 
 
 @pytest.fixture
-def tagging_server() -> Iterator[TaggingServer]:
-    """A tagging service on loopback for one test; the whole picture counts until `.plant`."""
+def tagging_server(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[TaggingServer]:
+    """A tagging service on loopback for one test; the whole picture counts until `.plant`.
+
+    What probe itself asks in the test is kept in a ledger of the test's own.
+    """
     from probe.mock import PlantedTarget, serve
 
+    monkeypatch.setenv("PROBE_LEDGER", str(tmp_path_factory.mktemp("probe") / "ledger.db"))
     with serve(PlantedTarget({"nsfw": (0.0, 0.0, 1.0, 1.0)}), rates=()) as server:
         yield TaggingServer(server)

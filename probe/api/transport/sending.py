@@ -197,7 +197,10 @@ class Sender:
             self._pace.leave(ticket)
             if hasattr(error, "raw"):
                 outcomes = _failed(error, len(indexes))
-            elif isinstance(error, LimitReached | UsageError):
+            elif isinstance(error, UsageError):
+                self._purse.refund(len(indexes))
+                raise
+            elif isinstance(error, LimitReached):
                 raise
             else:
                 outcomes = [Failure("lost", "the backend failed", billed=True)] * len(indexes)
