@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from urllib.parse import urlsplit
 
 import requests
@@ -282,13 +283,19 @@ def _adapter(verify: str | bool) -> Adapter:
     adapters: dict[str | bool, Adapter] = _thread.adapters
     if verify not in adapters:
         if isinstance(verify, str) and not os.path.isdir(verify):
-            try:
-                ssl.create_default_context(cafile=verify)
-            except OSError as error:
-                said = "none in it" if isinstance(error, ssl.SSLError) else error.strerror
-                raise UsageError(f"no certificates in {printable(verify)!r}: {said}") from error
+            _check_certificates(verify)
         adapters[verify] = Adapter()
     return adapters[verify]
+
+
+@cache
+def _check_certificates(file: str) -> None:
+    """Raise UsageError where it holds none; a whole bundle takes long enough to look once only."""
+    try:
+        ssl.create_default_context(cafile=file)
+    except OSError as error:
+        said = "none in it" if isinstance(error, ssl.SSLError) else error.strerror
+        raise UsageError(f"no certificates in {printable(file)!r}: {said}") from error
 
 
 def _proxies(url: str) -> dict[str, str]:

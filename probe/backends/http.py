@@ -13,7 +13,6 @@ Results are matched by id, never by position. Scores are finite numbers of any r
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from collections.abc import Sequence
 from threading import Lock
@@ -81,12 +80,9 @@ class Http:
 
     def score(self, variants: Sequence[Variant], codec: Codec) -> Sequence[Scores | Failure]:
         described = self._described()
-        images = [
-            {"id": str(i), "data": b64encode(variant.encode(codec)).decode("ascii")}
-            for i, variant in enumerate(variants)
-        ]
+        body = _request([variant.encode(codec) for variant in variants])
         try:
-            reply = self._ask("POST", f"{self.url}/score", {"images": images})
+            reply = self._ask("POST", f"{self.url}/score", body)
         except Lost as error:
             return [error.failure] * len(variants)
         if reply.status in (429, 502, 503, 504) or (reply.status >= 500 and len(variants) == 1):
@@ -124,8 +120,7 @@ class Http:
                     ) from error
             return self._description
 
-    def _ask(self, method: str, url: str, document: object = None) -> Reply:
-        body = None if document is None else json.dumps(document).encode()
+    def _ask(self, method: str, url: str, body: bytes | None = None) -> Reply:
         try:
             return fetch(
                 method,
@@ -168,6 +163,16 @@ class Http:
                 f"the model behind {self.url} changed from {described.identity!r} to "
                 f"{answer.identity!r}; answers of two models are not mixed, start again"
             )
+
+
+def _request(pictures: Sequence[bytes]) -> bytes:
+    """The JSON of a request, put together by hand: an encoder would look at every letter of the
+    base64, which takes longer than to make it."""
+    images = (
+        b'{"id": "%d", "data": "' % i + b64encode(picture) + b'"}'
+        for i, picture in enumerate(pictures)
+    )
+    return b'{"images": [' + b", ".join(images) + b"]}"
 
 
 def _joined(url: str, target: str) -> str:
