@@ -11,6 +11,11 @@ from tomllib import loads
 import pytest
 
 import probe
+import probe.api.http
+import probe.backends.http
+import probe.ledger.database
+import probe.mock
+import probe.prober
 
 pytest_plugins = ["pytester"]
 
@@ -110,6 +115,17 @@ def test_environment(tagging_server, monkeypatch):
         monkeypatch.setenv(name, value)
     assert tagging_server.url.removeprefix("http://") == service("hive").limits.host
 """)
+
+
+def test_what_probe_asks_in_a_test_stays_out_of_the_users_ledger(passes, monkeypatch, tmp_path):
+    monkeypatch.setenv("PROBE_LEDGER", str(tmp_path / "mine.db"))
+    passes("""
+def test_ledger(tagging_server):
+    from PIL import Image
+    from probe import Prober
+    Prober(tagging_server.url).probe(Image.new("RGB", (40, 30)), budget=8)
+""")
+    assert not (tmp_path / "mine.db").exists()
 
 
 def test_the_plugin_is_light():
