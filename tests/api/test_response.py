@@ -349,6 +349,44 @@ def test_a_label_that_is_missing_is_an_error_or_a_number():
     assert one(profile(rest=f"{table}\n[scores]\nmissing = 0.5"), ["a", 0.4])["nsfw"] == 0.5
 
 
+BOTH = "[nsfw]\nlabels = ['a', 'b']\n[sfw]\nlabels = ['c']"
+
+
+def test_an_answer_of_another_model_stands_by_its_own_labels():
+    assert dict(one(profile(rest=BOTH), ["x", 0.4], ["y", 0.6])) == {"x": 0.4, "y": 0.6}
+    clarifai = catalogue.load("clarifai", {"model": "moderation-recognition"})
+    concepts = [{"name": "explicit", "value": 0.9}, {"name": "safe", "value": 0.1}]
+    done = {"code": 10000}
+    output = {"status": done, "input": {"id": "i0"}, "data": {"concepts": concepts}}
+    got = outcomes(clarifai, {"status": done, "outputs": [output]})
+    assert dict(got[0]) == {"explicit": 0.9, "safe": 0.1}
+
+
+@pytest.mark.parametrize(
+    "came", [["a"], ["b"], ["c"], ["a", "b"], ["a", "c"], ["b", "c"], ["a", "x"], ["c", "x", "y"]]
+)
+def test_a_service_that_drops_some_of_its_labels_is_not_taken_for_another_model(came):
+    got = one(profile(rest=BOTH), *[[label, 0.4] for label in came])
+    assert got.kind == "invalid"
+    assert "scores.missing" in got.message
+
+
+def test_another_models_labels_are_no_answer_where_sfw_is_the_complement_or_a_number_stands_in():
+    complement = "[nsfw]\nlabels = ['a']\n[sfw]\nlabels = []"
+    assert one(profile(rest=complement), ["x", 0.4]).kind == "invalid"
+    assert one(profile(rest="[nsfw]\nlabels = ['a']"), ["x", 0.4]).kind == "invalid"
+    assert one(profile(rest=f"{BOTH}\n[scores]\nmissing = 0.0"), ["x", 0.4])["nsfw"] == 0.0
+
+
+def test_a_missing_label_is_said_with_those_that_came():
+    came = [[f"l{number}", 0.4] for number in range(9)]
+    table = "[nsfw]\nlabels = ['a']\n[sfw]\nlabels = []"
+    said = one(profile(rest=table), *came).message
+    assert "'l0', 'l1'" in said
+    assert said.endswith("'l7', ...")
+    assert one(profile(rest=table), *came[:8]).message.endswith("'l7'")
+
+
 def test_no_scores_at_all_are_an_answer_only_where_labels_may_be_missing():
     assert one(profile()).kind == "invalid"
     assert dict(one(profile(rest="[scores]\nmissing = 0.0"))) == {}

@@ -13,6 +13,7 @@ from probe.text import printable
 
 MAX_LABELS = 10_000
 MAX_NAME = 200
+MAX_SHOWN = 8
 SLACK = 1e-6
 
 
@@ -27,6 +28,9 @@ class BadScale(ValueError):
 def scored(profile: Profile, rows: Sequence[tuple[Any, ...]]) -> dict[str, float]:
     """Rows of (label, score) or (label, confidence, flag) as scores, derived labels first.
 
+    Where `nsfw` and `sfw` are both made of labels and none of these came, others did: another
+    model of the service answered, and its labels stand by themselves.
+
     Raises BadItem where this picture's scores cannot be used, BadScale where they are not 0..1.
     """
     own: dict[str, float] = {}
@@ -38,7 +42,7 @@ def scored(profile: Profile, rows: Sequence[tuple[Any, ...]]) -> dict[str, float
         own[label] = max(value, own.get(label, value))
     if not own and profile.scores.missing is None:
         raise BadItem("no scores at all (scores.missing)")
-    made = _derived(profile, own)
+    made = {} if _of_another_model(profile, own) else _derived(profile, own)
     return made | {label: value for label, value in own.items() if label not in made}
 
 
@@ -91,6 +95,14 @@ def _sigmoid(value: float) -> float:
     return (1.0 if value >= 0 else power) / (1 + power)
 
 
+def _of_another_model(profile: Profile, own: Mapping[str, float]) -> bool:
+    if profile.scores.missing is not None or not (profile.nsfw and profile.sfw):
+        return False
+    return bool(profile.sfw.labels) and own.keys().isdisjoint(
+        (*profile.nsfw.labels, *profile.sfw.labels)
+    )
+
+
 def _derived(profile: Profile, own: Mapping[str, float]) -> dict[str, float]:
     made: dict[str, float] = {}
     if profile.nsfw:
@@ -109,10 +121,18 @@ def _combined(profile: Profile, derived: Derived, own: Mapping[str, float]) -> f
     for label, weight in zip(derived.labels, weights, strict=True):
         value = own.get(label, profile.scores.missing)
         if value is None:
-            raise BadItem(f"no score for {_shown(label)} in the answer (scores.missing)")
+            raise BadItem(
+                f"no score for {_shown(label)} in the answer (scores.missing); "
+                f"it has {_listed(own)}"
+            )
         values.append(value * weight)
     combined = max(values) if derived.combine == "max" else math.fsum(values)
     return min(1.0, max(0.0, 1 - combined if derived.combine == "complement" else combined))
+
+
+def _listed(labels: Mapping[str, float]) -> str:
+    said = ", ".join(_shown(label) for label in [*labels][:MAX_SHOWN])
+    return f"{said}, ..." if len(labels) > MAX_SHOWN else said
 
 
 def _shown(value: Any) -> str:

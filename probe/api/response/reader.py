@@ -19,7 +19,7 @@ from probe.api.response.troubles import auth_codes, code_of, error_of, trouble
 from probe.errors import AuthError, BackendError, ContractError, ProfileError, QuotaExhausted
 from probe.types import Failure, FailureKind, Scores
 
-VERSION = 1
+VERSION = 2
 """Changes when the same profile reads the same body otherwise than before."""
 
 
