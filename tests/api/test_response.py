@@ -636,6 +636,20 @@ def test_what_a_status_means(status, kind, said):
 
 
 @pytest.mark.parametrize(
+    ("status", "said"), [(413, "no"), (400, "Too many images"), (413, "too many")]
+)
+def test_what_is_too_large_may_be_the_pictures_together_or_one_alone(status, said):
+    fewer = "fewer pictures a request (limits.max_batch) or a smaller --side"
+    with pytest.raises(BackendError) as several:
+        outcomes(profile("error = 'e'"), {"e": said}, 2, status=status)
+    assert fewer in str(several.value)
+    with pytest.raises(BackendError) as single:
+        outcomes(profile("error = 'e'"), {"e": said}, 1, status=status)
+    assert "fewer" not in str(single.value)
+    assert ("--side" in str(single.value)) is (status == 413)
+
+
+@pytest.mark.parametrize(
     ("status", "kind"),
     [(429, "throttled"), (500, "unavailable"), (502, "unavailable"), (503, "unavailable")],
 )

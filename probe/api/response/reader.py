@@ -88,7 +88,7 @@ class Reader:
         if not good or not self._is_ok_batch(body):
             if good and code_of(self._profile, body) is None and not error_of(self._profile, body):
                 raise self._unreadable("response.batch_ok does not hold", reply.body, count)
-            return [trouble(self._profile, reply, body)] * count
+            return [trouble(self._profile, reply, body, count)] * count
         return self._outcomes(body, reply.body, count)
 
     def _anew(self, raw: bytes, parts: int) -> list[Scores | Failure]:

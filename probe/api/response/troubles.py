@@ -15,11 +15,11 @@ from probe.text import printable
 from probe.types import Failure, FailureKind
 
 
-def trouble(profile: Profile, reply: Reply, body: Any) -> Failure:
+def trouble(profile: Profile, reply: Reply, body: Any, count: int = 1) -> Failure:
     """The failure of every picture of the request, where asking again is of use; raises where it
     is not: AuthError, QuotaExhausted, Rejected, or BackendError for these pictures alone.
 
-    body: the reply's as JSON, None where it is none. The profile's codes come first, then its
+    body: the reply's as JSON, None where it is none. count: pictures of the request. The profile's codes come first, then its
     statuses, then what HTTP (RFC 9110) says of a status.
     """
     status, weather = reply.status, profile.weather
@@ -34,7 +34,9 @@ def trouble(profile: Profile, reply: Reply, body: Any) -> Failure:
         if wait is None:
             wait = body_wait(body, weather.after_body)
         return Failure(_kind(status, code in weather.codes, wait), message, wait=wait)
-    raise BackendError(message) if status in profile.request.ok_status else _error(reply, message)
+    if status in profile.request.ok_status:
+        raise BackendError(message)
+    raise _error(reply, message, count)
 
 
 def code_of(profile: Profile, body: Any) -> str | None:
@@ -73,7 +75,7 @@ def _kind(status: int, by_code: bool, wait: float | None) -> FailureKind:
     return "throttled" if by_code or busy or (status < 500 and status != 408) else "unavailable"
 
 
-def _error(reply: Reply, message: str) -> BackendError | QuotaExhausted:
+def _error(reply: Reply, message: str, count: int) -> BackendError | QuotaExhausted:
     status = reply.status
     if status in (401, 403):
         return AuthError(message)
@@ -89,8 +91,9 @@ def _error(reply: Reply, message: str) -> BackendError | QuotaExhausted:
         return Rejected(f"{message} (is the address right, and the model's name?)")
     if status == 202:
         return Rejected(f"{message} (an asynchronous service; that is not supported)")
-    if status == 413:
-        return BackendError(f"{message} (too large for it: use a smaller --side)")
+    if status == 413 or (count > 1 and "too many" in message.lower()):
+        fewer = "fewer pictures a request (limits.max_batch) or " if count > 1 else ""
+        return BackendError(f"{message} (too large for it: use {fewer}a smaller --side)")
     if status < 300:
         return ContractError(f"{message} (expected a status of request.ok_status)")
     return BackendError(message)
