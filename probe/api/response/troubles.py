@@ -19,8 +19,8 @@ def trouble(profile: Profile, reply: Reply, body: Any, count: int = 1) -> Failur
     """The failure of every picture of the request, where asking again is of use; raises where it
     is not: AuthError, QuotaExhausted, Rejected, or BackendError for these pictures alone.
 
-    body: the reply's as JSON, None where it is none. count: pictures of the request. The profile's codes come first, then its
-    statuses, then what HTTP (RFC 9110) says of a status.
+    body: the reply's as JSON, None where it is none. count: pictures of the request. The
+    profile's codes come first, then its statuses, then what HTTP (RFC 9110) says of a status.
     """
     status, weather = reply.status, profile.weather
     code = code_of(profile, body)
