@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import ceil, log2
 from typing import Literal
 
+import numpy as np
 from PIL import Image
 
 from probe.errors import BackendError, UsageError, nearest
@@ -28,6 +29,7 @@ BAND = 1 / 32
 WIDER = (1 / 16, 3 / 32, 1 / 8, 3 / 16)
 EXACT = 1e-6
 NEAR = 0.02
+DARK = 64
 
 Verdict = Literal["ok", "note", "bad", "unknown"]
 
@@ -56,7 +58,7 @@ def most_calls(limits: Limits, skip: Collection[str] = ()) -> int:
         "order": 4 if batch > 1 else 0,
         "batch": halved,
         "min_side": 1 + ceil(log2(len(SIDES) + 1)),
-        "borders": 2,
+        "borders": 3,
         "rim": 4 + ceil(log2(len(WIDER) + 1)),
     }
     return sum(number for check, number in calls.items() if check not in skip)
@@ -198,13 +200,24 @@ class _Examiner:
             busy = distance(answer, self._scores) if isinstance(answer, Scores) else 0.0
             if busy <= 2 * self._noise:
                 return "unknown", "no frame changes the score: give a picture that scores high"
-        trims = plain <= max(self._noise, busy / 20)
+        trims = plain <= max(self._noise, busy / 20) and self._ignores_frames(busy)
         if self._trims is not None and trims != self._trims:
             does = "trims" if trims else "does not trim"
             return "bad", f"it {does} plain borders, and its profile says otherwise"
         if trims:
             return "note", "plain borders are trimmed: use --fill blur or noise"
         return "ok", "plain borders are not trimmed"
+
+    def _ignores_frames(self, busy: float) -> bool:
+        """Whether a black frame (white around a dark picture) has no effect, either: one of the
+        mean colour has none where a service looks at nothing but that. busy: a busy one's effect.
+        """
+        bright = np.asarray(self.picture, dtype=float).mean(axis=(0, 1)).max() > DARK
+        colour = (0, 0, 0) if bright else (255, 255, 255)
+        answer = self._desk.score(framed(self.picture, Image.new("RGB", (1, 1), colour)))
+        if isinstance(answer, Failure):
+            return True
+        return distance(answer, self._scores) <= max(self._noise, busy / 4)
 
     def rim(self) -> _Found:
         """Whether the outermost band of the longer side has any effect, and how wide it is not."""

@@ -126,6 +126,27 @@ def test_a_server_that_trims_borders_is_found():
     assert verdicts(findings(Service(), trims=True))["borders"] == "bad"
 
 
+def pixel(image: Image.Image) -> Image.Image:
+    """One pixel of its mean colour."""
+    mean = np.asarray(image, dtype=float).mean(axis=(0, 1)).round().astype(int)
+    return Image.new("RGB", (1, 1), tuple(mean.tolist()))
+
+
+def grey(image: Image.Image) -> Image.Image:
+    return pixel(image).convert("L").convert("RGB")
+
+
+@pytest.mark.parametrize("sees", [pixel, grey])
+@pytest.mark.parametrize("noise", [(), (0.0, 0.0004, -0.0002, 0.0001)], ids=["exact", "noisy"])
+def test_a_server_that_looks_at_the_mean_colour_alone_trims_nothing(sees, noise):
+    found = findings(Service(sees=sees, noise=noise))
+    assert found["borders"].verdict == "ok"
+    assert found["borders"].calls == 3
+    assert verdicts(findings(Service(sees=sees, noise=noise), trims=True))["borders"] == "bad"
+    looks_twice = Service(sees=lambda image: pixel(trimmed(image)), noise=noise)
+    assert "trimmed" in findings(looks_twice)["borders"].said
+
+
 @pytest.mark.parametrize("share", [0.04, 0.07, 0.1, 0.14, 0.2])
 def test_a_server_that_cuts_the_middle_out_is_found_with_how_much(share):
     found = findings(Service(sees=middle(share)))
