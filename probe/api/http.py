@@ -12,14 +12,12 @@ from __future__ import annotations
 import math
 import os
 import re
-import ssl
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cache
 from urllib.parse import urlsplit
 
 import requests
@@ -31,7 +29,14 @@ from urllib3.exceptions import HTTPError
 from probe.api.addresses import address, check_host, checked_url, is_loopback
 from probe.api.problems import Lost, problem
 from probe.api.secrets import masked, masked_bytes, redact_logs, remember
-from probe.api.wire import CONNECT_SECONDS, Adapter, Exchange, TooLarge, exchanging
+from probe.api.wire import (
+    CONNECT_SECONDS,
+    Adapter,
+    Exchange,
+    TooLarge,
+    check_certificates,
+    exchanging,
+)
 from probe.errors import ProbeError, UsageError
 from probe.text import printable
 
@@ -283,19 +288,9 @@ def _adapter(verify: str | bool) -> Adapter:
     adapters: dict[str | bool, Adapter] = _thread.adapters
     if verify not in adapters:
         if isinstance(verify, str) and not os.path.isdir(verify):
-            _check_certificates(verify)
+            check_certificates(verify)
         adapters[verify] = Adapter()
     return adapters[verify]
-
-
-@cache
-def _check_certificates(file: str) -> None:
-    """Raise UsageError where it holds none; a whole bundle takes long enough to look once only."""
-    try:
-        ssl.create_default_context(cafile=file)
-    except OSError as error:
-        said = "none in it" if isinstance(error, ssl.SSLError) else error.strerror
-        raise UsageError(f"no certificates in {printable(file)!r}: {said}") from error
 
 
 def _proxies(url: str) -> dict[str, str]:

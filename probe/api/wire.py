@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -27,7 +28,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from probe.api.addresses import check_host
 from probe.api.transport.purse import Oversized
-from probe.errors import Unreachable
+from probe.errors import Unreachable, UsageError
 from probe.text import printable
 
 CONNECT_SECONDS = 10.0
@@ -243,6 +244,16 @@ class Adapter(HTTPAdapter):
         manager = super().proxy_manager_for(proxy, **options, ssl_context=_context())
         manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
         return manager
+
+
+@cache
+def check_certificates(file: str) -> None:
+    """Raise UsageError where it holds none; a whole bundle takes long enough to look once only."""
+    try:
+        ssl.create_default_context(cafile=file)
+    except OSError as error:
+        said = "none in it" if isinstance(error, ssl.SSLError) else error.strerror
+        raise UsageError(f"no certificates in {printable(file)!r}: {said}") from error
 
 
 def _context() -> ssl.SSLContext:
