@@ -44,7 +44,8 @@ class Plan:
     method: its name. answers: how many the map uses. known: how many of them the ledger has.
     calls: images to send at most, without retries. requests, bytes: what that means on the wire;
     the bytes are those of the unchanged picture for every call. cost: None where no price is known.
-    seconds: a guess at half a second a request, or 10 ms an answer of a local network.
+    seconds: a guess at half a second a request, no faster than the service's rate, or 10 ms an
+    answer of a local network.
     digest: the same for the same plan, whatever label is looked at.
     """
 

@@ -105,8 +105,12 @@ class Result:
     @property
     def failures(self) -> list[Answer]:
         """The variants without a score of the label, and why."""
-        asked = [replace(answer, outcome=self.outcome(answer)) for answer in self.answers]
-        return [answer for answer in asked if isinstance(answer.outcome, Failure)]
+        asked = ((answer, self.outcome(answer)) for answer in self.answers)
+        return [
+            replace(answer, outcome=outcome)
+            for answer, outcome in asked
+            if isinstance(outcome, Failure)
+        ]
 
     def outcome(self, answer: Answer, label: str | None = None) -> Scores | Failure:
         """What an answer says of a label: scores that hold it, or why there is none."""

@@ -7,7 +7,9 @@ import logging
 import random
 import signal
 import threading
+import time
 from collections import Counter
+from itertools import cycle
 
 import numpy as np
 import pytest
@@ -24,7 +26,7 @@ from probe.errors import (
     Rejected,
 )
 from probe.ledger import Ledger, stats
-from probe.limits import Limits, Retry
+from probe.limits import Limits, Rate, Retry
 from probe.loop.asking import EVERY, checks, phases
 from probe.perturb import canonical
 from probe.perturb.fixed import FixedDesign
@@ -225,6 +227,15 @@ def test_the_cap_on_time_ends_a_pause(tmp_path):
     prober = Prober(Pausing(limits=limits()), ledger=tmp_path / "l.db", max_time=0.5)
     with pytest.raises(LimitReached, match="time"):
         prober.probe(PICTURE)
+
+
+def test_a_clock_that_is_set_back_and_forth_changes_nothing(tmp_path, monkeypatch):
+    jumps = cycle([1e9, 0.0, 4e9])
+    monkeypatch.setattr(time, "time", lambda: next(jumps))
+    backend = Planted(limits=limits(rate=(Rate(1000, 60.0),)))
+    result = Prober(backend, ledger=tmp_path / "l.db", max_time=1000).probe(PICTURE)
+    assert result.complete
+    assert 0 <= result.seconds < 1000
 
 
 def test_after_a_clean_stop_nothing_is_left_noted_but_what_was_lost(tmp_path):

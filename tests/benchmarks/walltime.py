@@ -4,9 +4,10 @@
                                         [--rate 0 100] [--calls 256] [--side 512] [--repeats 3]
 
 The server is another process that speaks `probe/1`, counts pictures and looks at none; it answers
-so many seconds after the whole of a request has arrived. Limit: the largest of N / rate,
-latency x (1 + rounds), the reference being alone in the first round, and N x encoding. Ratio: the
-run's seconds, from `Prober.probe` to its Result, to the limit; the best of the repeats.
+so many seconds after the whole of a request has arrived. Limit: the largest of requests / rate,
+latency x (1 + rounds), the reference being alone in the first round, and N x encoding (one
+picture after the other). Ratio: the run's seconds, from `Prober.probe` to its Result, to the
+limit, of the best of the repeats; the worst beside it.
 """
 
 from __future__ import annotations
@@ -51,8 +52,7 @@ class Setting:
     def limit(self, calls: int, encoding: float) -> float:
         rounds = 1 + ceil(ceil((calls - 1) / self.batch) / self.concurrency)
         requests = 1 + ceil((calls - 1) / self.batch)
-        # the first requests of a window may go at once
-        paced = max(0, requests / self.rate - 1) if self.rate else 0.0
+        paced = requests / self.rate if self.rate else 0.0
         return max(paced, rounds * self.latency, calls * encoding)
 
 
