@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import SplitResult, urlsplit
 
+from probe.api.profile.settings import ENV
 from probe.errors import UsageError
 from probe.text import printable
 
@@ -19,6 +21,10 @@ Oracle and AWS by IPv6."""
 
 METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "instance-data"})
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class PrivateAddress(UsageError):
+    """An address of a private network that the user did not type."""
 
 
 def checked_url(url: str) -> str:
@@ -60,7 +66,8 @@ def is_loopback(url: str) -> bool:
 
 
 def check_host(host: str, trusted: bool) -> None:
-    """UsageError where a host, given by name or number, must not be spoken to.
+    """UsageError where a host, given by name or number, must not be spoken to: PrivateAddress
+    where it only has to be typed.
 
     trusted: the user typed this address; it may be one of a private network. What hands out the
     keys of a cloud's machines (link-local and the like) is refused all the same. A name is only
@@ -70,10 +77,25 @@ def check_host(host: str, trusted: bool) -> None:
     if host.lower().rstrip(".") in METADATA_NAMES or (found is not None and _is_metadata(found)):
         raise UsageError(f"{host} is refused: a link-local address is no tagging service")
     if found is not None and not trusted and not found.is_global:
-        raise UsageError(
+        raise PrivateAddress(
             f"{host} is refused: an address of a private network is only used where you "
-            "typed it, not where a profile or a name leads there; give the URL yourself"
+            "typed it, not where a profile or a name leads there"
         )
+
+
+def how_to_type(template: str) -> str:
+    """What a user does about PrivateAddress, by `request.url` of the profile.
+
+    >>> how_to_type("${TINY_BASE:-http://127.0.0.1:8300}/predict")
+    'if you trust it: TINY_BASE=http://127.0.0.1:8300 probe ...'
+    """
+    for match in re.finditer(ENV, template):
+        if "://" in (match["default"] or ""):
+            return f"if you trust it: {match['env']}={printable(match['default'], 100)} probe ..."
+    return (
+        "if you trust it: give --api URL for a contract that is known, or put the profile into "
+        "the profiles folder of probe's config folder and give its name"
+    )
 
 
 def _literal(host: str) -> Address | None:

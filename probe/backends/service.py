@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from probe.api import request
+from probe.api.addresses import PrivateAddress, how_to_type
 from probe.api.expressions import search
 from probe.api.http import Lost, Reply, address, fetch
 from probe.api.json import load_json
@@ -128,6 +129,9 @@ class Service:
                 trusted=self._trusted or self._typed(),
                 allow_http=self._connection.allow_http,
             )
+        except PrivateAddress as error:
+            said = how_to_type(self.profile.request.url)
+            raise UsageError(f"{error}; {said}") from error
         except UsageError as error:
             raise UsageError(f"{error}{self._base()}") from error
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 import socket
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from probe.api.addresses import address, check_host, checked_url, is_loopback
+from probe.api.addresses import address, check_host, checked_url, how_to_type, is_loopback
 from probe.api.http import fetch
+from probe.backends import resolve
 from probe.errors import Unreachable, UsageError
+from probe.providers.asking import Desk
 from tests.api.hostile import answer, says
 
 METADATA = [
@@ -62,6 +68,38 @@ def test_private_networks_are_only_for_what_the_user_typed(host):
 @pytest.mark.parametrize("trusted", [True, False])
 def test_the_rest_of_the_world_is_open(host, trusted):
     check_host(host, trusted)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("${TINY_BASE:-http://127.0.0.1:8300}/predict", " TINY_BASE=http://127.0.0.1:8300 probe"),
+        ("http://${HOST:-10.0.0.1}/v1", "--api URL"),
+        ("http://127.0.0.1:8300/predict", "--api URL"),
+    ],
+)
+def test_the_remedy_for_a_private_address_is_exact(url, said):
+    assert said in how_to_type(url)
+
+
+def test_the_first_profile_of_the_docs_works_for_this_machine_as_they_say(
+    wild, monkeypatch, tmp_path
+):
+    page = (Path(__file__).parents[2] / "docs" / "profiles.md").read_text("utf-8")
+    example = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)[0]
+    (tmp_path / "ours.toml").write_text(example)
+    typed = re.search(r"`(OURS_BASE)=(\S+) probe occlude IMG --api\s\./(ours\.toml)`", page)
+    assert typed, "the docs give no command"
+    variable, base, name = typed.groups()
+    picture = Image.new("RGB", (8, 8), "red")
+    monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(UsageError, match=f"{variable}={base} probe"):
+        Desk(resolve(str(tmp_path / name))).score(picture)
+    server = wild(says(answer(json.dumps({"scores": {"nsfw": 0.9, "neutral": 0.1}}).encode())))
+    monkeypatch.setenv(variable, server.url)
+    got = Desk(resolve(str(tmp_path / name))).score(picture)
+    assert got["nsfw"] == 0.9
+    assert server.connections == 1
 
 
 def resolves(monkeypatch, host, port):
