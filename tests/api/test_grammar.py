@@ -444,7 +444,7 @@ def test_no_value_breaks_the_loader(data):
     assert not isinstance(made, str) or "mine.toml" in made
 
 
-DOCS = (Path(probe.__file__).parent.parent / "docs/profiles.md").read_text("utf-8")
+DOCS = (Path(__file__).parents[2] / "docs/profiles.md").read_text("utf-8")
 ROWS = re.findall(r"^\| `([\w.]+)` \| (.*?) \| ", DOCS, re.MULTILINE)
 
 
