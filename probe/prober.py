@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -15,7 +16,7 @@ from probe.api.transport.pace import Pace
 from probe.api.transport.purse import Cap, Purse
 from probe.api.transport.threads import Transport
 from probe.backends import resolve
-from probe.errors import Interrupted, LabelError, ProbeError, UsageError
+from probe.errors import Interrupted, LabelError, ProbeError, StorageError, UsageError
 from probe.heatmap import Heatmap
 from probe.image import Picture, open_image
 from probe.ledger import Ledger, default_path
@@ -79,6 +80,7 @@ class Prober:
         self._max_time = max_time
         self._cap: Cap | None = None
         self._pace: Pace | None = None
+        self._generation: tuple[str | None, Any] = (None, None)
         self._deadline: float | None = None
         self._lock = Lock()
         self._background = background
@@ -132,11 +134,11 @@ class Prober:
     ) -> Iterator[Result]:
         """As `probe`, yielding a Result whenever answers came in; the last one is complete."""
         started = time.monotonic()
-        run = self._prepare(image, label, method, budget, seed, options)
+        run, backend = self._prepare(image, label, method, budget, seed, options)
         ledger = self._ledger_of(run)
         cap, pace = self._start(run.limits, started)
         purse = Purse(cap)
-        transport = Transport(self.backend, run.codec, purse, pace)
+        transport = Transport(backend, run.codec, purse, pace)
         loop = Loop(
             run.order,
             run.renderer,
@@ -145,13 +147,15 @@ class Prober:
             transport,
             run.limits.host,
             self._deadline,
-            getattr(self.backend, "reading", None),
+            getattr(backend, "reading", None),
         )
         known = partial(snapshot, run, loop, purse, started)
         try:
             label = choose_label(label, run.limits, loop.reference())
+            self._keep_version(backend)
             yield known(label)
             for _ in loop.run(run.sampler):
+                self._keep_version(backend)
                 yield known(label)
             yield known(label, "complete")
         except BaseException as error:
@@ -159,6 +163,8 @@ class Prober:
                 loop.abandoned = True  # unless all of it arrives
                 loop.settle()
                 loop.abandoned = False
+            with suppress(StorageError):
+                self._keep_version(backend)
             if isinstance(error, KeyboardInterrupt) and not isinstance(error, Interrupted):
                 error = Interrupted("stopped by SIGINT")
             outcome = loop.answers[0].outcome if loop.answers else None
@@ -186,7 +192,7 @@ class Prober:
 
         A server of the project's own contract is asked to describe itself, which costs no call.
         """
-        run = self._prepare(image, label, method, budget, seed, options)
+        run, _ = self._prepare(image, label, method, budget, seed, options)
         ledger = self._ledger_of(run)
         try:
             return run.plan(ledger)
@@ -201,7 +207,7 @@ class Prober:
         budget: int,
         seed: int,
         options: Mapping[str, Any],
-    ) -> Run:
+    ) -> tuple[Run, Backend]:
         wishes = Wishes(
             label=label,
             method=named_method(method),
@@ -220,7 +226,8 @@ class Prober:
         else:
             picture = open_image(image, background=self._background)
         self._know_the_server()
-        return prepare(picture, self.backend.limits, self.backend.identity, wishes)
+        backend = self._as_remembered()
+        return prepare(picture, backend.limits, backend.identity, wishes), backend
 
     def _know_the_server(self) -> None:
         """Keep what a server says of itself, so that `offline` needs no connection to it."""
@@ -235,6 +242,29 @@ class Prober:
             self.backend = Http(self._url, remembered)
         elif self.backend.description != remembered:
             self._ledger.remember(self._url, self.backend.description)
+
+    def _as_remembered(self) -> Backend:
+        """The backend, asked as the version of its model that answered last.
+
+        Runs that start before any version is known find out together.
+        """
+        if getattr(self.backend, "generation", None) is None:
+            return self.backend
+        from probe.backends.connection import Generation, Versioned
+
+        if not isinstance(self.backend, Versioned):
+            return self.backend
+        with self._lock:
+            memory = self._ledger.recall(_version_key(self.backend))
+            if self._generation[1] is None or self._generation[0] != memory:
+                self._generation = memory, Generation(self.backend.generation.who, memory)
+            return self.backend.of(self._generation[1])
+
+    def _keep_version(self, backend: Backend) -> None:
+        """Remember which version of the model answers, for the runs to come."""
+        generation = getattr(backend, "generation", None)
+        if generation is not None and (news := generation.news()) is not None:
+            self._ledger.remember(_version_key(backend), news)
 
     def _ledger_of(self, run: Run) -> Ledger:
         return self._memory if run.identity is None else self._ledger
@@ -252,3 +282,8 @@ class Prober:
                 self._pace = Pace(limits.rate, limits.concurrency, limits.retry)
                 self._deadline = None if self._max_time is None else now + self._max_time
             return self._cap, self._pace
+
+
+def _version_key(backend: Any) -> str:
+    """What the version is remembered under: an address, so that it is forgotten with its host."""
+    return f"//{backend.limits.host}/{backend.service_identity}"

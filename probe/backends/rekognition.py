@@ -20,7 +20,7 @@ from probe.api.profile.records import Derived, Profile, RequestForm, ResponseFor
 from probe.api.profile.settings import Variable
 from probe.api.response.reader import Reader
 from probe.backends.amazon import Client
-from probe.backends.connection import Connection, Generation
+from probe.backends.connection import Connection, Generation, Versioned
 from probe.errors import UsageError, nearest
 from probe.limits import Limits, Price
 from probe.types import Codec, Failure, Scores, Variant
@@ -89,7 +89,8 @@ OPERATIONS = {
 
 
 SETTINGS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-PLACES = ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL")
+ENDPOINTS = ("AWS_ENDPOINT_URL_REKOGNITION", "AWS_ENDPOINT_URL")
+PLACES = ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", *ENDPOINTS)
 
 
 def variables(environ: Mapping[str, str] = os.environ) -> tuple[Variable, ...]:
@@ -100,7 +101,7 @@ def variables(environ: Mapping[str, str] = os.environ) -> tuple[Variable, ...]:
     )
 
 
-class Rekognition:
+class Rekognition(Versioned):
     """The service in the region that AWS's own settings name.
 
     vars: `operation`, `moderation` or `labels`; `region`, in place of the settings' own.
@@ -128,7 +129,7 @@ class Rekognition:
             )
         self._operation = OPERATIONS[wanted]
         self._connection = connection or Connection()
-        self._generation = Generation(NAME)
+        self.generation = Generation(NAME)
         self._lock = Lock()
         self._made: Client | None = None
         self.reading = Reader(self._operation.profile)
@@ -144,7 +145,7 @@ class Rekognition:
         return variables()
 
     @property
-    def identity(self) -> str:
+    def service_identity(self) -> str:
         client = self._client()
         options = " ".join(f"{key}={value}" for key, value in self._operation.options.items())
         return f"{NAME} {self._operation.name} {client.region} {client.url} {options}"
@@ -167,7 +168,7 @@ class Rekognition:
         except Exception as error:
             return client.failure(error)
         answer.pop("ResponseMetadata", None)
-        self._generation.check(answer.get(operation.version))
+        self.generation.check(answer.get(operation.version))
         return self.reading.read(json.dumps(answer, sort_keys=True).encode(), 0, 1)
 
     def _client(self) -> Client:

@@ -16,14 +16,14 @@ from probe.api.profile.records import Profile
 from probe.api.profile.settings import Settings, Variable, known_names
 from probe.api.request import Request
 from probe.api.response.reader import Reader
-from probe.backends.connection import Connection, Generation
+from probe.backends.connection import Connection, Generation, Versioned
 from probe.backends.token import Tokens
 from probe.errors import AuthError, BackendError, Unreachable, UsageError
 from probe.limits import Limits
 from probe.types import Codec, Failure, Scores, Variant
 
 
-class Service:
+class Service(Versioned):
     """The service that `profile` describes, with keys from `environ`.
 
     trusted: the user knows this profile's address, so that it may be one of a private network;
@@ -50,7 +50,7 @@ class Service:
         self._connection = connection or Connection()
         self._trusted = trusted
         self._hint = hint
-        self._generation = Generation(profile.name)
+        self.generation = Generation(profile.name)
         token = profile.request.token
         self._tokens = Tokens(token, self._settings, self._fetch) if token else None
 
@@ -62,7 +62,7 @@ class Service:
         return _unpickled, (self.profile, self._connection, self._trusted)
 
     @property
-    def identity(self) -> str:
+    def service_identity(self) -> str:
         return request.identity(self.profile, self._settings)
 
     @property
@@ -113,7 +113,7 @@ class Service:
         version = self.profile.response.version
         if version is not None and any(isinstance(outcome, Scores) for outcome in outcomes):
             found = search(version, load_json(reply.body))
-            self._generation.check(None if found is None else str(found))
+            self.generation.check(None if found is None else str(found))
         return outcomes
 
     def _fetch(self, asked: Request) -> Reply:
