@@ -116,6 +116,7 @@ def record_of(about: Details) -> dict[str, Any]:
         "url": about.url,
         "places": {name: list(places) for name, places in about.places.items()},
         "proxies": dict(about.proxies),
+        "settings": dict(about.settings),
         "text": about.text,
     }
 
@@ -140,8 +141,8 @@ def page(about: Details) -> Iterator[str]:
         yield f"limits    {_limits(one.limits)}"
         if one.limits.price is not None:
             yield f"price     {price_of(one.limits)} a picture"
-    if one.profile is not None and one.profile.vars:
-        pairs = ", ".join(f"{name}={value}" for name, value in one.profile.vars.items())
+    if about.settings:
+        pairs = ", ".join(f"{name}={value}" for name, value in about.settings.items())
         yield f"settings  {printable(pairs)} (--set KEY=VALUE)"
     if any(variable.secret and variable.needed for variable in one.variables):
         yield f"note      {UNVERIFIED}"

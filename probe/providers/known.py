@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from probe.api.addresses import checked_url
 from probe.api.http import proxies
 from probe.api.profile import catalogue
 from probe.api.profile.records import Profile
@@ -36,13 +37,15 @@ class Details:
 
     url: where pictures go, with what of it is not set left as `${NAME}`. places: for each secret
     variable where in a request it stands. proxies: those that requests go through, by scheme.
-    text: the profile as it is written, empty for a service without one.
+    settings: what `--set` replaces, with its value. text: the profile as it is written, empty for
+    a service without one.
     """
 
     provider: Provider
     url: str
     places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     proxies: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
     text: str = ""
 
 
@@ -57,7 +60,7 @@ def details(
 ) -> Details:
     """One of them, or a profile's file. Raises ProfileError where that cannot be used."""
     if spec == rekognition.NAME:
-        return Details(_named(spec, {}, environ), "the region's endpoint of AWS, over https")
+        return _rekognition(vars or {}, environ)
     known = (*catalogue.names(), rekognition.NAME)
     if spec not in known and not spec.endswith(".toml"):
         raise ProfileError(
@@ -77,7 +80,21 @@ def details(
         url,
         {one.name: tuple(_places(profile, one.name)) for one in settings.variables if one.secret},
         proxies(url) if "${" not in url else {},
+        profile.vars or {},
         where.read_text("utf-8"),
+    )
+
+
+def _rekognition(vars: Mapping[str, str], environ: Mapping[str, str]) -> Details:
+    """An endpoint that only a file in ~/.aws names is not looked for."""
+    ignored = environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").strip().lower() == "true"
+    names = () if ignored else rekognition.ENDPOINTS
+    url = next(filter(None, (environ.get(name, "").strip() for name in names)), "")
+    return Details(
+        _named(rekognition.NAME, {}, environ),
+        checked_url(url) if url else "the region's endpoint of AWS, over https",
+        proxies=proxies(url) if url else {},
+        settings=rekognition.Rekognition(vars).vars,
     )
 
 
