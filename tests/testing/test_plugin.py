@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from tomllib import loads
@@ -11,6 +12,9 @@ from tomllib import loads
 import pytest
 
 pytest_plugins = ["pytester"]
+
+for name in ("backends.http", "ledger.database", "mock", "prober"):
+    import_module(f"probe.{name}")  # pytester forgets modules, compiled ones load only once
 
 UPLOAD = """
     import io, os, requests
