@@ -145,6 +145,18 @@ def test_threads_of_one_prober_never_mix_two_models(server, ask, tmp_path):
         assert same(result, fresh.probe(PICTURE, budget=48, seed=seed))
 
 
+def test_a_run_under_way_stays_with_its_version_while_others_ask_the_next(server, ask):
+    prober = Prober(resolve("clarifai"), codec=PNG, ledger=Ledger(None))
+    under_way = prober.stream(PICTURE, budget=24)
+    next(under_way)
+    server.serve_instead(model_b())
+    with pytest.raises(Rejected):
+        prober.probe(PICTURE, budget=32, seed=1)
+    prober.probe(PICTURE, budget=32, seed=1)
+    with pytest.raises(Rejected, match="'planted 1' to 'planted 2'"):
+        list(under_way)
+
+
 def test_the_version_is_forgotten_with_its_host(server, ask, tmp_path):
     before = ask(24)
     server.serve_instead(model_b())
