@@ -147,8 +147,8 @@ def detect(url: str, image: str, max_calls: int, out: Path | None, **given: Any)
     """Find out which contract the server at URL speaks, and write a starting profile.
 
     What a server says of itself is asked for first, which is free; then IMG is sent by the
-    contracts that are known, the likeliest first. No key leaves this machine. Exit code 4 when
-    no contract fits.
+    contracts that are known, the likeliest first. No key is sent, not even to this machine: a
+    server that wants one is said to. Exit code 4 when no contract fits.
     """
     from probe.providers.asking import Still
     from probe.providers.detect import detect as find

@@ -1,19 +1,18 @@
 """Which contract an unknown server speaks: by what it says of itself, then by one picture each.
 
 What is found is a starting profile that reads the answer it was found by; what of it was only
-guessed is said. No key leaves this machine.
+guessed is said. No key of the environment is sent, whoever listens: a stand-in goes out instead.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from probe.api import request
-from probe.api.http import Reply, checked_url, fetch, is_loopback
+from probe.api.http import Reply, checked_url, fetch
 from probe.api.json import load_json
 from probe.api.profile.grammar import parse
 from probe.api.profile.records import Profile
@@ -40,6 +39,7 @@ from probe.types import Codec, Failure, Scores, Variant
 QUICK = 10.0
 OWN = "probe/1"
 NO_KEY = "no-key-to-find-out"
+"""Stands in for every key that a contract needs."""
 
 
 @dataclass(slots=True)
@@ -61,25 +61,18 @@ class Detection:
 
 
 def detect(
-    url: str,
-    picture: Variant,
-    connection: Connection | None = None,
-    most: int = 8,
-    environ: Mapping[str, str] = os.environ,
+    url: str, picture: Variant, connection: Connection | None = None, most: int = 8
 ) -> Detection:
     """Find out what the server at `url` speaks, sending the picture at most `most` times.
 
     Raises UsageError for a URL that cannot be one, Unreachable where nobody listens.
     """
-    return _Detector(checked_url(url), picture, connection or Connection(), environ).run(most)
+    return _Detector(checked_url(url), picture, connection or Connection()).run(most)
 
 
 class _Detector:
-    def __init__(
-        self, url: str, picture: Variant, connection: Connection, environ: Mapping[str, str]
-    ) -> None:
+    def __init__(self, url: str, picture: Variant, connection: Connection) -> None:
         self._url, self._picture, self._connection = url, picture, connection
-        self._environ = environ
         self._found = Detection(url)
 
     def run(self, most: int) -> Detection:
@@ -121,7 +114,13 @@ class _Detector:
         return self._send(method, url, {}, b"" if method == "POST" else None, QUICK)
 
     def _send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        seconds: float,
+        secrets: frozenset[str] = frozenset(),
     ) -> Reply:
         return fetch(
             method,
@@ -131,6 +130,8 @@ class _Detector:
             timeout=min(seconds, self._connection.timeout),
             ca_file=self._connection.ca_file,
             trusted=True,
+            secrets=secrets,
+            allow_http=True,  # stand-ins may go unencrypted
         )
 
     def _fits(self, one: Try) -> bool:
@@ -143,15 +144,16 @@ class _Detector:
             return False
         said = f"answered {reply.status}: {reply.excerpt}"
         for text, guessed in _readings(one, reply):
+            keys = one.keys
             try:
                 found.scores = _read(text, reply)
             except AuthError as error:
-                guessed = [f"it wants a key: {error}"]
+                guessed, keys = [f"it wants a key: {error}"], _keys(text)
             except (BackendError, LimitReached, ProfileError) as error:
                 said = str(error)
                 continue
             found.tried.append((one.name, "its answer was read" if found.scores else "wants a key"))
-            needed = [f"its keys are taken from {' and '.join(one.keys)}"] if one.keys else []
+            needed = [f"its keys are taken from {' and '.join(keys)}"] if keys else []
             found.said += [*one.said, *guessed, *needed]
             found.contract, found.profile = one.name, text
             return True
@@ -159,22 +161,29 @@ class _Detector:
         return False
 
     def _sent(self, profile: Profile) -> Reply:
-        """The picture, sent by this profile; keys of the environment stay on this machine."""
-        environ = dict(self._environ)
-        for one in Settings(profile, environ).variables:
-            if one.secret and one.needed and not (one.set and is_loopback(self._url)):
-                environ[one.name] = NO_KEY
-            elif one.secret and not is_loopback(self._url):
-                environ.pop(one.name, None)
-        settings = Settings(profile, environ)
+        """The picture, sent by this profile; nothing of the environment goes into it."""
+        variables = Settings(profile, {}).variables
+        needed = [one.name for one in variables if one.secret and one.needed]
+        settings = Settings(profile, dict.fromkeys(needed, NO_KEY))
         formats = profile.limits.formats
         codec = Codec("png" if "png" in formats else formats[0])
         picture, mime = self._picture.encode(codec), f"image/{codec.format}"
         asked = request.render(profile, settings, [picture], mime)
         self._found.calls += 1
         return self._send(
-            asked.method, asked.url, asked.headers, asked.body, self._connection.timeout
+            asked.method,
+            asked.url,
+            asked.headers,
+            asked.body,
+            self._connection.timeout,
+            settings.secrets,
         )
+
+
+def _keys(text: str) -> tuple[str, ...]:
+    """The variables that hold keys, also those that not every server wants."""
+    variables = Settings(parse(text, "the starting profile"), {}).variables
+    return tuple(one.name for one in variables if one.secret)
 
 
 def _read(text: str, reply: Reply) -> Scores:

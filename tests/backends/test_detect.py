@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import json
+import re
+from base64 import b64decode
 
 import pytest
 
-from probe.api.profile import grammar
+from probe.api.profile import catalogue, grammar
+from probe.api.profile.settings import Settings
 from probe.backends import resolve
 from probe.errors import Unreachable, UsageError
 from probe.mock import serve
-from probe.providers import detect as detecting
 from probe.providers.asking import Still
-from probe.providers.detect import detect
-from probe.providers.drafts import BASE
+from probe.providers.detect import NO_KEY, detect
+from probe.providers.drafts import BASE, path_of
 from probe.providers.guess import guess
 from probe.testing.planted import Planted, planted_picture
 from probe.types import Codec, Scores
@@ -223,14 +225,39 @@ def test_a_wrong_key_at_a_known_path_is_found_and_said(server):
     assert grammar.parse(found.profile, "found").vars["model"] == "some/model"
 
 
-@pytest.mark.parametrize("path", ["", "/hf-inference/models/some/model", "/v1/moderate/batch"])
-def test_no_key_leaves_this_machine_to_find_out(server, monkeypatch, path):
-    monkeypatch.setattr(detecting, "is_loopback", lambda url: False)
-    there = server({})
-    environ = dict.fromkeys(("HF_TOKEN", "OPENMODERATE_API_KEY", "OPENAI_API_KEY"), KEY)
-    detect(there.url + path, PICTURE, environ=environ)
-    assert there.requests
-    assert not any(KEY.encode() in request for request in there.requests)
+def test_a_key_that_only_some_servers_want_is_named_where_it_is_wanted(server):
+    path = "/v1/moderate/batch"
+    there = server({f"POST {path}": ({"error": "no key"}, "401 Unauthorized")})
+    found = detect(there.url + path, PICTURE)
+    assert (found.contract, found.scores) == ("openmoderate", None)
+    assert any("OPENMODERATE_API_KEY" in said for said in found.said)
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "401 Unauthorized", "200 OK"])
+def test_no_key_is_sent_to_find_out_and_none_is_shown(wild, reply, monkeypatch, status):
+    def echo(server, connection, request):
+        head = request.partition(b"\r\n\r\n")[0].decode("latin-1")
+        connection.sendall(reply({"error": head}, status))
+
+    there = wild(echo)
+    monkeypatch.setenv(BASE, "http://127.0.0.1:9")  # nor does the environment lead elsewhere
+    profiles = [catalogue.load(name) for name in catalogue.names()]
+    secret = {one.name for p in profiles for one in Settings(p, {}).variables if one.secret}
+    assert {"CLARIFAI_PAT", "OPENAI_API_KEY", "OPENMODERATE_API_KEY"} <= secret
+    for name in secret:
+        monkeypatch.setenv(name, KEY)
+    paths = {Settings(p, {}).fill(path_of(p.request.url)) for p in profiles}
+    shown = []
+    for path in ("", *sorted(paths)):
+        found = detect(there.url + path, PICTURE, most=40)
+        shown += [repr(found)]
+    assert len(posted(there)) >= len(paths)
+    for request in there.requests:
+        assert KEY.encode() not in request
+        for basic in re.findall(rb"(?i)authorization: basic (\S+)", request):
+            assert KEY.encode() not in b64decode(basic)
+    assert any(NO_KEY.encode() in request for request in there.requests)
+    assert not any(KEY in text or NO_KEY in text for text in shown)
 
 
 def test_a_server_that_answers_everything_with_a_page_is_nothing(wild, reply):
