@@ -469,6 +469,20 @@ def test_what_makes_no_sense_is_asked_once_more_where_something_did():
     assert len(first.requests) == 1
 
 
+def test_one_variant_that_is_throttled_for_ever_is_a_hole():
+    purse = Purse()
+
+    def busy(n, before):
+        purse.settle([GOOD] * 2)  # others are scored meanwhile
+        return Failure("throttled", "busy")
+
+    backend = Scripted(busy, batch=1)
+    delivery = deliver(backend, 1, purse)
+    assert backend.times[0] == 60
+    assert delivery.error is None
+    assert delivery.outcomes[0].kind == "throttled"
+
+
 def test_a_request_that_cannot_be_made_costs_nothing():
     purse = Purse()
     delivery = deliver(Scripted(lambda n, b: UsageError("KEY is not set"), batch=2), 2, purse)

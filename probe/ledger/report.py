@@ -19,7 +19,7 @@ from probe.ledger.database import Database
 from probe.ledger.record import FIELDS, Record, subject, to_line, unpack_blob
 from probe.ledger.scan import scan, scan_unread
 from probe.ledger.schema import answers, blobs, subjects, unread, version_of
-from probe.text import inert
+from probe.text import inert, printable
 from probe.types import Failure, Scores
 
 
@@ -162,7 +162,7 @@ def _write_table(records: Iterator[Record], file: TextIO) -> None:
 
 
 def _cell(value: str | int | None) -> str | int | None:
-    return inert(value) if isinstance(value, str) else value
+    return inert(printable(value)) if isinstance(value, str) else value
 
 
 def _problems(database: Database) -> list[str]:

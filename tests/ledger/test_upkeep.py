@@ -94,6 +94,16 @@ def test_csv_has_a_row_a_label_and_no_formulas(path, ask):
     assert rows[0]["change"] == "box 0 0 8 8"
 
 
+def test_csv_holds_nothing_that_a_terminal_or_a_reader_of_lines_would_act_on(path, ask):
+    label = "x\r=cmd|' /C calc'!A0\x1b]52;c;aGk=\x07\u202e"
+    with Ledger(path) as ledger:
+        ledger.exchange([(ask(0), Scores({label: 0.5}))])
+    text = io.StringIO()
+    export(path, text, "csv")
+    assert not {"\r", "\x1b", "\x07", "\u202e"} & set(text.getvalue())
+    assert len(text.getvalue().splitlines()) == 2
+
+
 def test_export_leaves_damaged_rows_out_and_counts_them(path, filled):
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE answers SET at = 5 WHERE seq = 5")

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 UNSENT = Failure("unavailable", "not sent: the run was stopped")
 PERHAPS_BILLED = 2
 NOBODY_THERE = 3
+THROTTLED_FOR_GOOD = 60
+"""A variant that is turned away so often, while others are not, will never be scored."""
 ENVELOPE = 512
 """Bytes that a request may have around each picture."""
 
@@ -265,10 +267,12 @@ class Sender:
         outcome = batch.outcomes[index]
         if not isinstance(outcome, Failure) or outcome.kind == "refused":
             return False
-        if outcome is UNSENT or outcome.kind == "throttled":
+        if outcome is UNSENT:
             return True
         attempts = self._limits.retry.attempts
-        if isinstance(batch.cause, Unreachable):
+        if outcome.kind == "throttled":
+            attempts = THROTTLED_FOR_GOOD
+        elif isinstance(batch.cause, Unreachable):
             attempts = min(attempts, NOBODY_THERE)
         elif outcome.billed or outcome.kind != "unavailable":
             attempts = min(attempts, PERHAPS_BILLED)
