@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from math import ceil, floor, inf, sqrt
@@ -96,6 +96,13 @@ class Run:
             return str(self.renderer.fill)
         enlarged = isinstance(perturbation, Window) and self.limits.min_side > 1
         return f"min_side:{self.limits.min_side}" if enlarged else ""
+
+    def first(self, n: int) -> Sequence[Perturbation]:
+        """What is asked right behind the reference, as far as that hangs on no answer."""
+        seed, options = self.settings["seed"], self.settings["options"]
+        sampler = _sampler(self.method, self.canvas, self.order, seed, options)
+        ask, _ = phases(self.order, sampler)
+        return ask(n)
 
     def perturbations(self) -> list[Perturbation]:
         """All that the run asks, the reference first."""
@@ -202,14 +209,18 @@ def prepare(picture: Picture, limits: Limits, identity: str | None, wishes: Wish
         codec=codec,
         renderer=Renderer(picture.image, canvas, wishes.fill, limits.min_side),
         method=wishes.method,
-        sampler=wishes.method.plan(
-            canvas, order.variants - len(checks(order)), wishes.seed, **options
-        ),
+        sampler=_sampler(wishes.method, canvas, order, wishes.seed, options),
         order=order,
         limits=limits,
         identity=identity,
         settings={"picture": picture.name, "plan": plan} | settings,
     )
+
+
+def _sampler(
+    method: Method, canvas: Canvas, order: Order, seed: int, options: Mapping[str, Any]
+) -> Sampler:
+    return method.plan(canvas, order.variants - len(checks(order)), seed, **options)
 
 
 def _takes(limits: Limits, picture: Picture, codec: Codec) -> bool:

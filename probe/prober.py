@@ -151,7 +151,7 @@ class Prober:
         )
         known = partial(snapshot, run, loop, purse, started)
         try:
-            label = choose_label(label, run.limits, loop.reference())
+            label = choose_label(label, run.limits, loop.reference(run.first))
             self._keep_version(backend)
             yield known(label)
             for _ in loop.run(run.sampler):

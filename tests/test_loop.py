@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import random
 import signal
+import sqlite3
 import threading
 import time
 from collections import Counter
@@ -30,6 +31,7 @@ from probe.limits import Limits, Rate, Retry
 from probe.loop.asking import EVERY, checks, phases
 from probe.perturb import canonical
 from probe.perturb.fixed import FixedDesign
+from probe.perturb.render import Rendered
 from probe.testing.planted import Planted, planted_picture
 from probe.types import Canvas, Order
 
@@ -340,6 +342,52 @@ def test_the_closing_reference_rides_in_the_last_batch(tmp_path, batch):
     sends = [names for kind, names in events if kind == "send"]
     assert len(sends) == result.requests == 1 + -(-63 // batch)
     assert result.answers[-1].perturbation == Identity(repeat=2)
+
+
+def test_the_first_variants_are_encoded_while_the_reference_is_on_its_way(tmp_path, monkeypatch):
+    """And those alone: nothing is sent, noted or asked of the sampler twice for it."""
+    encoded, ready = [], threading.Event()
+    encode = Rendered.encode
+
+    def watched(variant, codec):
+        encoded.append(variant.perturbation)
+        if len(encoded) == 1 + 2 * 8:
+            ready.set()
+        return encode(variant, codec)
+
+    class Waiting(Told):
+        def score(self, variants, codec):
+            if not self.asked:
+                assert ready.wait(20), "nothing was encoded meanwhile"
+            return super().score(variants, codec)
+
+    monkeypatch.setattr(Rendered, "encode", watched)
+    events = []
+    backend = Waiting(events, formats=("png",), batch=8, concurrency=1)
+    result = Prober(backend, ledger=tmp_path / "l.db").probe(PICTURE, budget=64)
+    assert next(names for _, names in events) == ["identity 0"]
+    assert {a.perturbation for a in result.answers[:17]} == set(encoded[:17])
+    assert backend.asked == 64
+    events.clear()
+    encoded.clear()
+    Prober(backend, ledger=tmp_path / "l.db").probe(PICTURE, budget=80)
+    assert len(set(encoded)) == 16
+
+
+def test_what_the_ledger_knows_is_not_encoded_ahead(tmp_path, monkeypatch):
+    Prober(Planted(limits=limits(formats=("png",))), ledger=tmp_path / "l.db").probe(
+        PICTURE, budget=64
+    )
+    encoded = []
+    monkeypatch.setattr(
+        Rendered, "encode", lambda variant, codec: encoded.append(variant.perturbation) or b"x"
+    )
+    with sqlite3.connect(tmp_path / "l.db") as connection:
+        connection.execute("DELETE FROM answers WHERE change = 'identity 0'")
+    connection.close()
+    backend = Planted(limits=limits(formats=("png",)))
+    Prober(backend, ledger=tmp_path / "l.db").probe(PICTURE, budget=64)
+    assert set(encoded) == {Identity()}
 
 
 def boxes(n):

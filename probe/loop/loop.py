@@ -17,25 +17,22 @@ from threading import TIMEOUT_MAX
 from probe.api.transport.sending import Delivery
 from probe.api.transport.threads import Transport
 from probe.errors import (
-    AuthError,
     BackendError,
-    ContractError,
     Interrupted,
     LedgerError,
     LimitReached,
-    QuotaExhausted,
-    RateLimited,
     StorageError,
     UsageError,
 )
 from probe.ledger import Ledger, Question
 from probe.loop.asking import Ask, phases
+from probe.loop.ending import explained
 from probe.loop.table import Table
 from probe.perturb import Renderer
 from probe.result import Answer
 from probe.signals import caught
 from probe.text import count
-from probe.types import Failure, Identity, Order, Perturbation, Reading, Sampler, Scores
+from probe.types import Failure, Identity, Order, Perturbation, Reading, Sampler, Scores, Variant
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +59,7 @@ class Loop:
     flying: int = 0
     abandoned: bool = False
     _arrived: list[Delivery] = field(default_factory=list)
+    _made: dict[Perturbation, Variant] = field(default_factory=dict)
     _ready: bool = False
     _stop: BaseException | None = None
     _cause: BackendError | None = None
@@ -75,12 +73,16 @@ class Loop:
         """So far, in plan order."""
         return self._table.answers
 
-    def reference(self) -> Scores:
-        """The first call: the unchanged picture alone, so that whatever is wrong costs one call."""
+    def reference(self, first: Ask = lambda n: ()) -> Scores:
+        """The first call: the unchanged picture alone, so that whatever is wrong costs one call.
+
+        first: what will be asked next, as far as that is known; it is encoded meanwhile.
+        """
         with caught(self._interrupt):
             missing = self._lookup([Identity()])
             if missing and self._free():
                 self._exchange([missing])
+                self._make(first(self.transport.ahead))
             while self.flying:
                 self._receive()
                 self._exchange()
@@ -209,12 +211,27 @@ class Loop:
         for i, outcome in outcomes.items():
             self._table.settle(i, self._question(i), outcome)
 
+    def _make(self, changes: Sequence[Perturbation]) -> None:
+        """Have variants encoded before they are asked about, those that the ledger lacks."""
+        if not changes:
+            return
+        questions = [self.question(change) for change in changes]
+        known = self.ledger.lookup(questions, self.reading)
+        for change, question in zip(changes, questions, strict=True):
+            if question not in known:
+                self._made.setdefault(change, self.renderer.variant(change))
+        self.transport.prepare(list(self._made.values()))
+
     def _submit(self, batches: Sequence[Sequence[int]]) -> None:
         if self._stop is not None:
             self.transport.stop()
         for batch in batches:
-            self.transport.submit(batch, [self.renderer.variant(self._table[i]) for i in batch])
+            changes = [self._table[i] for i in batch]
+            variants = [self._made.get(c) or self.renderer.variant(c) for c in changes]
+            self.transport.submit(batch, variants)
             self.flying += 1
+        if batches:
+            self._made.clear()
 
     def _question(self, index: int) -> Question:
         return self.question(self._table[index])
@@ -258,19 +275,8 @@ class Loop:
             self._exchange()
 
     def _raise_if_stopped(self) -> None:
-        stop = self._stop
-        if stop is None:
-            return
-        if self.answers and isinstance(stop, AuthError | QuotaExhausted | RateLimited):
-            kept = sum(isinstance(answer.outcome, Scores) for answer in self.answers)
-            order = self.order
-            left = 1 + len(order.opening) + order.variants + len(order.closing) - kept
-            stop.args = (
-                f"{stop}; {count(kept, 'answer')} kept, {left} left: the same command goes on",
-            )
-        elif isinstance(stop, BackendError) and len(self.answers) > 1:
-            stop.exit_code = 4 if isinstance(stop, ContractError) else 3
-        raise stop
+        if self._stop is not None:
+            raise explained(self._stop, self.order, self.answers)
 
 
 def _light(outcome: Scores | Failure) -> Scores | Failure:

@@ -46,12 +46,13 @@ class Transport:
         self._pace = pace
         self._stopped = threading.Event()
         self._sender = Sender(backend, codec, purse, pace, self._stopped)
-        self._raw: SimpleQueue[tuple[_Job, Variant] | None] = SimpleQueue()
+        self._raw: SimpleQueue[tuple[_Job | None, Variant] | None] = SimpleQueue()
         self._ready: SimpleQueue[_Job | None] = SimpleQueue()
         self._lock = threading.Lock()
         self.done: SimpleQueue[Delivery | BaseException] = SimpleQueue()
         self._workers: list[threading.Thread] = []
         self._encoders: list[threading.Thread] = []
+        self._idle = True
 
     @property
     def batch(self) -> int:
@@ -62,17 +63,27 @@ class Transport:
         """How many batches may be on their way: one a worker, and as many made ready."""
         return self._concurrency + min(self._concurrency, MOST_AHEAD)
 
+    @property
+    def ahead(self) -> int:
+        """How many variants are worth being prepared before they are submitted."""
+        return 0 if self._codec.format == "pixels" else self.slots * self.batch
+
+    def prepare(self, variants: Sequence[Variant]) -> None:
+        """Encode what will be submitted soon, as far as there is time until then."""
+        self._idle = True
+        for variant in variants:
+            self._queue(None, variant)
+
     def submit(self, tags: Sequence[int], variants: Sequence[Variant]) -> None:
+        self._idle = False
         if len(self._workers) < self._concurrency:
             self._workers.append(_started(self._work, "probe-send"))
         job = _Job(tags, variants, len(variants))
         if self._codec.format == "pixels":
             self._ready.put(job)
             return
-        if len(self._encoders) < CORES:
-            self._encoders.append(_started(self._encode, "probe-encode"))
         for variant in variants:
-            self._raw.put((job, variant))
+            self._queue(job, variant)
 
     def stop(self) -> None:
         """No new sends from now on; all that wait wake up and give up."""
@@ -91,6 +102,11 @@ class Transport:
         for thread in self._workers if wait else ():
             thread.join()
 
+    def _queue(self, job: _Job | None, variant: Variant) -> None:
+        if len(self._encoders) < CORES:
+            self._encoders.append(_started(self._encode, "probe-encode"))
+        self._raw.put((job, variant))
+
     def _work(self) -> None:
         while (job := self._ready.get()) is not None:
             delivery = self._sender.deliver(job.tags, job.variants)
@@ -102,14 +118,15 @@ class Transport:
         """A variant keeps what it was encoded to, so that the sender finds it done."""
         while (task := self._raw.get()) is not None:
             job, variant = task
-            if not self._stopped.is_set():
+            if not self._stopped.is_set() and (job or self._idle):
                 with suppress(Exception):  # the worker meets it again, and says so
                     variant.encode(self._codec)
-            with self._lock:
-                job.left -= 1
-                is_last = job.left == 0
-            if is_last:
-                self._ready.put(job)
+            if job is not None:
+                with self._lock:
+                    job.left -= 1
+                    is_last = job.left == 0
+                if is_last:
+                    self._ready.put(job)
 
 
 def most_threads() -> int:
