@@ -346,11 +346,12 @@ def test_the_closing_reference_rides_in_the_last_batch(tmp_path, batch):
 
 def test_the_first_variants_are_encoded_while_the_reference_is_on_its_way(tmp_path, monkeypatch):
     """And those alone: nothing is sent, noted or asked of the sampler twice for it."""
-    encoded, ready = [], threading.Event()
+    encoded, held, ready = [], [], threading.Event()
     encode = Rendered.encode
 
     def watched(variant, codec):
         encoded.append(variant.perturbation)
+        held.append(variant)
         if len(encoded) == 1 + 2 * 8:
             ready.set()
         return encode(variant, codec)
@@ -367,7 +368,7 @@ def test_the_first_variants_are_encoded_while_the_reference_is_on_its_way(tmp_pa
     result = Prober(backend, ledger=tmp_path / "l.db").probe(PICTURE, budget=64)
     assert next(names for _, names in events) == ["identity 0"]
     assert {a.perturbation for a in result.answers[:17]} == set(encoded[:17])
-    assert backend.asked == 64
+    assert backend.asked == len({id(variant) for variant in held}) == 64
     events.clear()
     encoded.clear()
     Prober(backend, ledger=tmp_path / "l.db").probe(PICTURE, budget=80)
