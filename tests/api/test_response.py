@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from probe.api import secrets
 from probe.api.http import Reply
 from probe.api.profile import catalogue, grammar
+from probe.api.response import items as items_module
+from probe.api.response import numbers
 from probe.api.response.reader import Reader, Unreadable, WrongScale
 from probe.errors import (
     AuthError,
@@ -865,3 +868,70 @@ def test_no_bytes_are_more_than_an_error(service, raw):
         except ProbeError:
             got = []
         assert all(isinstance(one, Failure | Scores) for one in got)
+
+
+def test_a_score_out_of_scale_among_good_ones_fails_alone():
+    body = {"results": [[["a", 0.5]], [["a", 57]], [["a", 0.1]]]}
+    first, bad, last = outcomes(profile(), body, 3)
+    assert (dict(first), dict(last)) == ({"a": 0.5}, {"a": 0.1})
+    assert (bad.kind, bad.billed, bad.part) == ("invalid", True, (1, 3))
+    assert "scores.divide" in bad.message
+    assert Reader(profile()).read(bad.raw, 1, 3) == bad
+
+
+def test_scores_out_of_scale_for_every_picture_are_the_profiles_fault():
+    with pytest.raises(WrongScale) as caught:
+        outcomes(profile(), {"results": [[["a", 57]], [["a", 43]]]}, 2)
+    assert caught.value.parts == 2
+
+
+@pytest.mark.parametrize(
+    "shape", [[10**6] * 9, [1] * 9, [10**9 + 1, 1], [True, 2], [], [10**9] * 700_000]
+)
+def test_a_shape_has_few_sides_none_of_them_huge(shape):
+    with pytest.raises(ContractError, match="the shape is"):
+        items_module.reshaped([0.5, 0.5], shape)
+
+
+def test_a_shape_without_numbers_makes_no_rows():
+    assert items_module.reshaped([], [10**9, 0]) == []
+
+
+def test_a_large_value_is_not_spelt_out_for_a_message():
+    class Costly(list):
+        def __repr__(self):
+            raise AssertionError("spelt out in full")
+
+        def __iter__(self):
+            for number, one in enumerate(super().__iter__()):
+                assert number < 100, "read in full"
+                yield one
+
+    assert len(numbers.shown(Costly(range(1000)))) <= 40
+    assert len(numbers.shown("x" * 10**6)) <= 41
+    with pytest.raises(numbers.BadItem, match="is no text"):
+        list(items_module.rows_of(profile("decode = 'json'").response, Costly(range(1000))))
+
+
+def test_unknown_ids_are_told_once_an_answer(caplog):
+    made = profile("id = 'id'", item="""'{"id": "i{index}", "d": "{b64}"}'""", result="pairs = 'p'")
+    results = [{"id": f"x{n}", "p": []} for n in range(50)]
+    outcomes(made, {"results": [{"id": "i0", "p": [["a", 0.5]]}, *results]})
+    told = [one.getMessage() for one in caplog.records if "unknown id" in one.getMessage()]
+    assert len(told) == 1
+    assert "50" in told[0]
+    assert "x0" in told[0]
+
+
+def test_a_pattern_is_tried_on_the_first_thousand_characters():
+    made = profile("decode = 'regex:[01][.]5'", result="pairs = \"[['a', to_number(@)]]\"")
+    near, far = outcomes(made, {"results": ["x" * 900 + "0.5", "x" * 1000 + "0.5"]}, 2)
+    assert dict(near) == {"a": 0.5}
+    assert "nothing matches" in far.message
+
+
+def test_a_label_is_masked_however_the_key_in_it_was_spelt(monkeypatch):
+    monkeypatch.setattr(secrets, "_known", {"hunter2-secret"})
+    spelt = "".join(f"\\u{ord(one):04x}" for one in "hunter2-secret")
+    got = outcomes(profile(), f'{{"results": [[["key {spelt}", 0.5]]]}}'.encode())[0]
+    assert dict(got) == {"key ***": 0.5}

@@ -13,7 +13,7 @@ from probe.api.expressions import search
 from probe.api.json import load_json
 from probe.api.profile import templates
 from probe.api.profile.records import Profile, ResponseForm
-from probe.api.response.numbers import BadItem
+from probe.api.response.numbers import BadItem, shown
 from probe.errors import ContractError, MissingExtra
 from probe.text import printable
 from probe.types import Failure
@@ -21,6 +21,10 @@ from probe.types import Failure
 log = logging.getLogger(__name__)
 
 LONGEST_TEXT = 10_000
+LONGEST_SEARCHED = 1000
+"""Characters that a regular expression of a profile is tried on."""
+MOST_SIDES = 8
+LONGEST_SIDE = 10**9
 MIMES = ("image/png", "image/jpeg")
 ABSENT = Failure("invalid", "no result with the id of this picture in the answer", billed=True)
 TWICE = Failure("invalid", "two different results with the id of this picture", billed=True)
@@ -46,10 +50,17 @@ class Matching:
                 raise ContractError(f"{len(items)} results for {count} pictures")
             return list(items)
         slots: list[Any] = [ABSENT] * count
+        strangers = [one for one in ids if one not in known]
+        if strangers:
+            log.warning(
+                "results with unknown ids are ignored: %d, the first is %s",
+                len(strangers),
+                printable(str(strangers[0])[:100], 60),
+            )
         for one, item in zip(ids, items, strict=True):
             if one not in known:
-                log.warning("a result with an unknown id is ignored: %s", printable(str(one), 60))
-            elif slots[known[one]] is ABSENT:
+                continue
+            if slots[known[one]] is ABSENT:
                 slots[known[one]] = item
             elif slots[known[one]] != item:
                 slots[known[one]] = TWICE
@@ -78,8 +89,7 @@ def rows_of(response: ResponseForm, item: Any) -> Iterator[tuple[Any, ...]]:
             raise BadItem(f"no pairs at {printable(response.pairs, 60)!r} (response.pairs)")
         for pair in pairs:
             if not isinstance(pair, list) or len(pair) not in (2, 3):
-                shown = printable(repr(pair), 40)
-                raise BadItem(f"{shown} is no pair of label and score (response.pairs)")
+                raise BadItem(f"{shown(pair)} is no pair of label and score (response.pairs)")
             yield tuple(pair)
         return
     static = isinstance(response.labels, tuple)
@@ -97,14 +107,15 @@ def reshaped(found: list[Any], shape: Any) -> list[Any]:
     """The numbers of `found`, flat or nested, in rows as `shape` says: [n] or [n, ...]."""
     if (
         not isinstance(shape, list)
-        or not shape
-        or not all(type(side) is int and 0 <= side <= len(found) * 10**6 for side in shape)
+        or not 0 < len(shape) <= MOST_SIDES
+        or not all(type(side) is int and 0 <= side <= LONGEST_SIDE for side in shape)
     ):
-        raise ContractError(f"the shape is {printable(repr(shape), 40)} (response.shape)")
+        raise ContractError(f"the shape is {shown(shape)} (response.shape)")
     flat = list(_flat(found))
     if prod(shape) != len(flat):
-        raise ContractError(f"{len(flat)} numbers do not fill the shape {shape} (response.shape)")
-    if len(shape) == 1:
+        said = f"{len(flat)} numbers do not fill the shape {shown(shape)}"
+        raise ContractError(f"{said} (response.shape)")
+    if len(shape) == 1 or not flat:
         return flat
     width = prod(shape[1:])
     return [flat[i * width : (i + 1) * width] for i in range(shape[0])]
@@ -131,10 +142,10 @@ def _decoded(decode: str, item: Any) -> Any:
     if decode == "none":
         return item
     if not isinstance(item, str):
-        raise BadItem(f"{printable(repr(item), 40)} is no text (response.decode)")
+        raise BadItem(f"{shown(item)} is no text (response.decode)")
     if decode == "json":
         return load_json(item[:LONGEST_TEXT])
-    match = re.search(decode.removeprefix("regex:"), item[:LONGEST_TEXT])
+    match = re.search(decode.removeprefix("regex:"), item[:LONGEST_SEARCHED])
     if match is None:
         raise BadItem(f"nothing matches response.decode in {printable(item, 80)!r}")
     return match.groupdict() or match[0]

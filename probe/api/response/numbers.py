@@ -4,17 +4,22 @@ an error of that picture alone."""
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from probe.api.json import is_number
 from probe.api.profile.records import Derived, Profile, ScoreForm
+from probe.api.secrets import redacted
 from probe.text import printable
 
 MAX_LABELS = 10_000
 MAX_NAME = 200
 MAX_SHOWN = 8
 SLACK = 1e-6
+
+_BRIEF = reprlib.Repr()
+_BRIEF.maxstring = _BRIEF.maxother = _BRIEF.maxlong = 60
 
 
 class BadItem(ValueError):
@@ -36,7 +41,7 @@ def scored(profile: Profile, rows: Sequence[tuple[Any, ...]]) -> dict[str, float
     own: dict[str, float] = {}
     for label, value in _numbers(profile, rows):
         if label in own and profile.scores.duplicate == "error":
-            raise BadItem(f"two scores for {_shown(label)} (scores.duplicate)")
+            raise BadItem(f"two scores for {shown(label)} (scores.duplicate)")
         if label in own and profile.scores.duplicate == "sum":
             value = min(1.0, value + own[label])
         own[label] = max(value, own.get(label, value))
@@ -59,12 +64,13 @@ def _numbers(profile: Profile, rows: Sequence[tuple[Any, ...]]) -> Iterator[tupl
     for row, value in zip(rows, values, strict=True):
         label = row[0]
         if not isinstance(label, str) or not 0 < len(label) <= MAX_NAME:
-            raise BadItem(f"a label is {_shown(label)}, not a name")
+            raise BadItem(f"a label is {shown(label)}, not a name")
         if not -SLACK <= value <= 1 + SLACK:
             raise BadScale(
-                f"the score of {_shown(label)} is {value:g}, not from 0 to 1: "
+                f"the score of {shown(label)} is {value:g}, not from 0 to 1: "
                 "set scores.divide (100 for percent) or response.activation"
             )
+        label = redacted(label)  # an echoed key may come spelt so that no mask on bytes sees it
         yield label, (value if row[2] else 1 - value) if form.kind == "decision" else value
 
 
@@ -72,15 +78,15 @@ def _value(form: ScoreForm, row: tuple[Any, ...]) -> float:
     if (form.kind == "decision") != (len(row) == 3):
         raise BadItem(f"{len(row)} values for a label do not fit scores.kind {form.kind!r}")
     if form.kind == "decision" and not isinstance(row[2], bool):
-        raise BadItem(f"the flag of {_shown(row[0])} is {_shown(row[2])}, not true or false")
+        raise BadItem(f"the flag of {shown(row[0])} is {shown(row[2])}, not true or false")
     value = row[1]
     if form.ordinal is not None:
         word = str(value)
         if type(value) not in (str, int) or word not in form.ordinal:
-            raise BadItem(f"the score of {_shown(row[0])} is {_shown(value)}: see scores.ordinal")
+            raise BadItem(f"the score of {shown(row[0])} is {shown(value)}: see scores.ordinal")
         value = form.ordinal[word]
     if not is_number(value):
-        raise BadItem(f"the score of {_shown(row[0])} is {_shown(value)}")
+        raise BadItem(f"the score of {shown(row[0])} is {shown(value)}")
     return float(value) / form.divide
 
 
@@ -122,8 +128,7 @@ def _combined(profile: Profile, derived: Derived, own: Mapping[str, float]) -> f
         value = own.get(label, profile.scores.missing)
         if value is None:
             raise BadItem(
-                f"no score for {_shown(label)} in the answer (scores.missing); "
-                f"it has {_listed(own)}"
+                f"no score for {shown(label)} in the answer (scores.missing); it has {_listed(own)}"
             )
         values.append(value * weight)
     combined = max(values) if derived.combine == "max" else math.fsum(values)
@@ -131,9 +136,10 @@ def _combined(profile: Profile, derived: Derived, own: Mapping[str, float]) -> f
 
 
 def _listed(labels: Mapping[str, float]) -> str:
-    said = ", ".join(_shown(label) for label in [*labels][:MAX_SHOWN])
+    said = ", ".join(shown(label) for label in [*labels][:MAX_SHOWN])
     return f"{said}, ..." if len(labels) > MAX_SHOWN else said
 
 
-def _shown(value: Any) -> str:
-    return printable(repr(value), 40)
+def shown(value: Any) -> str:
+    """A server's value for a message: never spelt out in full first, however large it is."""
+    return printable(_BRIEF.repr(value), 40)

@@ -19,7 +19,7 @@ from probe.api.response.troubles import auth_codes, code_of, error_of, trouble
 from probe.errors import AuthError, BackendError, ContractError, ProfileError, QuotaExhausted
 from probe.types import Failure, FailureKind, Scores
 
-VERSION = 2
+VERSION = 3
 """Changes when the same profile reads the same body otherwise than before."""
 
 
@@ -60,9 +60,9 @@ class Reader:
     def read(self, raw: bytes, part: int, parts: int) -> Scores | Failure:
         """The answer to picture number `part` (from 0) of the `parts` that the request held.
 
-        Raises ProfileError for scores out of 0..1 and MissingExtra for MessagePack without its
-        library; whatever else `raw` holds is a Failure. The last body is remembered, so that its
-        parts are cheap one after the other.
+        Raises ProfileError where every picture has a score out of 0..1, and MissingExtra for
+        MessagePack without its library; whatever else `raw` holds is a Failure. The last body is
+        remembered, so that its parts are cheap one after the other.
         """
         last = self._last
         if last is None or last[:2] != (raw, parts):
@@ -73,7 +73,9 @@ class Reader:
         """One outcome for each of the `count` pictures of the request, in their order.
 
         Raises AuthError, QuotaExhausted, Rejected or BackendError for the request as a whole,
-        ContractError where the answer is no such answer, ProfileError for scores out of 0..1.
+        ContractError where the answer is no such answer, and ProfileError where every picture has
+        a score out of 0..1: then the profile is wrong. Where others of the same answer are in
+        scale, such a picture is a Failure by itself.
         """
         good = reply.status in self._profile.request.ok_status
         try:
@@ -124,10 +126,19 @@ class Reader:
         except RecursionError:
             raise self._unreadable("nested too deep", raw, count) from None
         self._check_access(items)
-        try:
-            return [self._outcome(item, raw, (i, count)) for i, item in enumerate(items)]
-        except BadScale as error:
-            raise WrongScale(f"{self._profile.name}: {error}", raw, count) from None
+        outcomes: list[Scores | Failure] = []
+        wrong = ""
+        off_scale = 0
+        for i, item in enumerate(items):
+            try:
+                outcomes.append(self._outcome(item, raw, (i, count)))
+            except BadScale as error:
+                wrong = f"{self._profile.name}: {error}"
+                off_scale += 1
+                outcomes.append(Failure("invalid", wrong, billed=True, raw=raw, part=(i, count)))
+        if items and off_scale == len(items):
+            raise WrongScale(wrong, raw, count)
+        return outcomes
 
     def _unreadable(self, said: str, raw: bytes, count: int) -> Unreadable:
         return Unreadable(f"{self._profile.name}: {said}: {excerpt(raw)}", raw, count)
