@@ -21,6 +21,9 @@ from probe.api.profile.records import Body, RequestForm
 from probe.api.profile.settings import More, Settings
 from probe.errors import MissingExtra, ProfileError
 
+LARGEST = 64 * 2**20
+"""Bytes of a body that a template makes."""
+
 EXTENSIONS = {"image/jpeg": "jpg"}
 
 Made = tuple[bytes, Mapping[str, str]]
@@ -33,7 +36,19 @@ def body(form: RequestForm, settings: Settings, images: Sequence[bytes], mime: s
     """
     if len(images) != 1 and (form.body in ("raw", "base64", "form") or _is_single(form)):
         raise ProfileError(f"a body {form.body!r} without items holds 1 picture, not {len(images)}")
-    return _MAKERS[form.body](form, settings, images, mime)
+    made = _MAKERS[form.body](form, settings, images, mime)
+    if form.body in ("json", "form"):
+        _check_size(len(made[0]))
+    return made
+
+
+def _check_size(size: int) -> None:
+    if size > LARGEST:
+        raise ProfileError(
+            f"the body of a request is larger than {LARGEST >> 20} MiB: use request.template and "
+            "request.item (or request.fields) that hold the picture once, fewer pictures a "
+            "request (limits.max_batch), or a smaller --side"
+        )
 
 
 def filename(index: int, mime: str) -> str:
@@ -50,12 +65,15 @@ def _is_single(form: RequestForm) -> bool:
     return form.body == "json" and form.item is None
 
 
-def _picture(data: bytes, index: int, mime: str, count: int) -> More:
+def _picture(data: bytes, index: int, mime: str, count: int, used: list[int]) -> More:
+    """used: how many bytes of pictures the request holds so far; it grows."""
+
     def value(name: str) -> str | None:
-        if name == "b64":
-            return _base64(data)
-        if name == "data_url":
-            return f"data:{mime};base64,{_base64(data)}"
+        if name in templates.PICTURE:
+            used[0] += len(data) * 4 // 3
+            _check_size(used[0])
+            text = _base64(data)
+            return text if name == "b64" else f"data:{mime};base64,{text}"
         return str(index) if name == "index" else names(mime, count)(name)
 
     return value
@@ -76,10 +94,11 @@ def _tree(
 
 def _json(form: RequestForm, settings: Settings, images: Sequence[bytes], mime: str) -> Made:
     count = len(images)
+    used = [0]
 
     def item(index: int, text: str | None, marks: Mapping[str, Callable[[], Any]]) -> Any:
         data = images[index]
-        more = _picture(data, index, mime, count)
+        more = _picture(data, index, mime, count, used)
         return _tree(text, settings, more, {**marks, "$pixels": lambda: _pixels(data)})
 
     marks: dict[str, Callable[[], Any]] = {"$n": lambda: count}
@@ -131,7 +150,7 @@ def _quoted(name: str) -> str:
 
 
 def _form(form: RequestForm, settings: Settings, images: Sequence[bytes], mime: str) -> Made:
-    more = _picture(images[0], 0, mime, 1)
+    more = _picture(images[0], 0, mime, 1, [0])
     fields = {name: settings.fill(text, more) for name, text in (form.fields or {}).items()}
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     return urlencode(fields).encode("ascii"), headers

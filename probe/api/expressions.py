@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import jmespath
@@ -14,6 +15,8 @@ from probe.text import printable
 
 LONGEST = 2000
 DEEPEST = 50
+MOST_GROWTH = 500
+"""How many times as large as the data the result may be."""
 
 _FAULTS = (JMESPathError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
@@ -23,7 +26,10 @@ def fault(text: str) -> str | None:
     if len(text) > LONGEST:
         return f"longer than {LONGEST} characters"
     try:
-        return _misuse(_compiled(text).parsed, 0)
+        tree = _compiled(text).parsed
+        if wrong := _misuse(tree, 0):
+            return wrong
+        return "it multiplies what it is given" if _growth(tree) > MOST_GROWTH else None
     except RecursionError:
         return "nested too deep"
     except _FAULTS as error:
@@ -62,3 +68,16 @@ def _misuse(node: Any, depth: int) -> str | None:
         if wrong:
             return wrong
     return None
+
+
+def _growth(node: Any) -> int:
+    """How often a result may hold the data: alternatives side by side add up, steps multiply."""
+    children = [child for child in node["children"] if isinstance(child, dict)]
+    inside = [_growth(child) for child in children]
+    if node["type"] in ("multi_select_list", "multi_select_dict"):
+        return max(1, sum(inside))
+    if node["type"] in ("or_expression", "and_expression"):
+        return max(inside)
+    if node["type"] == "function_expression" and all(one["type"] != "expref" for one in children):
+        return max(1, sum(inside))
+    return prod(inside)

@@ -14,6 +14,7 @@ import probe
 from probe.api import request
 from probe.api.http import Reply
 from probe.api.profile import grammar, kinds
+from probe.api.profile.keys import Source, Table
 from probe.api.profile.settings import Settings
 from probe.api.response.reader import Reader
 from probe.errors import ProbeError, ProfileError
@@ -517,3 +518,61 @@ def test_an_example_of_the_documentation_works(asked, answered, text):
 
 def test_both_examples_of_the_documentation_are_found():
     assert len(EXAMPLES) == DOCS.count("```toml") == 2
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(a+)+b", "(a|a)+b", "(?:x(a*)y?)*", "((a|ab){2}c)", "(?=(a+)+)b", "(a?){30}b"]
+)
+def test_a_pattern_that_can_take_for_ever_is_refused(pattern):
+    text = GOOD.replace("[nsfw]", f"decode = 'regex:{pattern}'\n[nsfw]", 1)
+    with pytest.raises(ProfileError, match=r"response\.decode: .*repeated group"):
+        grammar.parse(text, "mine.toml")
+
+
+@pytest.mark.parametrize("pattern", ["[01](\\.\\d+)?", "(?P<a>yes|no): (?P<b>\\d+)", "(ab{2}){3}"])
+def test_a_plain_pattern_is_taken(pattern):
+    text = GOOD.replace("[nsfw]", f"decode = 'regex:{pattern}'\n[nsfw]", 1)
+    assert grammar.parse(text, "mine.toml").response.decode == f"regex:{pattern}"
+
+
+@pytest.mark.parametrize(
+    "wrong", ["|".join(["[@,@]"] * 9), "map(&[@,@,@],@)|" * 6 + "@", "[@,@,@][]." * 6 + "a"]
+)
+def test_an_expression_that_multiplies_its_data_is_refused(wrong):
+    with pytest.raises(ValueError, match="multiplies"):
+        kinds.expression(wrong)
+
+
+def test_an_expression_may_name_many_labels():
+    many = ", ".join(f"['l{number}', s.l{number}]" for number in range(80))
+    assert kinds.expression(f"[*].[{many}][]")
+
+
+@pytest.mark.parametrize("depth", [51, 300, 960, 5000])
+def test_a_template_nested_too_deep_is_refused(depth):
+    deep = "[" * depth + '"$items"' + "]" * depth
+    with pytest.raises(ProfileError, match=r"request\.template: .*at most 50 levels"):
+        grammar.parse(GOOD.replace('{"images": "$items"}', deep), "mine.toml")
+
+
+def test_a_value_nested_too_deep_is_named():
+    deep = []
+    for _ in range(5000):
+        deep = [deep]
+    source = Source("mine.toml", "")
+    table = Table({"a": deep}, "", source, ["a"])
+    with pytest.raises(ProfileError, match="a: expected a text"):
+        table.text("a")
+    with pytest.raises(ProfileError, match="a: nested too deep"):
+        table.either("a", lambda value: str(value))
+
+
+def test_a_body_that_a_template_makes_huge_is_refused():
+    text = GOOD.replace("item = '\"{b64}\"'", "item = '\"" + "{b64}" * 3000 + "\"'")
+    profile = grammar.parse(text, "mine.toml")
+    environ = {"MINE_KEY": "key"}
+    for count in (1, 2):
+        with pytest.raises(ProfileError, match=r"64 MiB.*request\.item"):
+            request.render(
+                profile, Settings(profile, environ), [b"x" * (18_000 // count)] * count, PNG
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,6 +17,8 @@ MOST_ITEMS = 1000
 
 T = TypeVar("T")
 _NEEDED: Any = object()
+_BRIEF = reprlib.Repr()
+_BRIEF.maxstring = _BRIEF.maxother = 80
 
 
 @dataclass(frozen=True)
@@ -143,8 +146,10 @@ class Table:
         try:
             return read(self._fields[key])
         except ValueError as error:
-            shown = printable(repr(self._fields[key]), 60)
+            shown = printable(_BRIEF.repr(self._fields[key]), 60)
             raise self.error(key, f"expected {error}, not {shown}") from None
+        except RecursionError:
+            raise self.error(key, "nested too deep") from None
 
 
 def _expected(read: Callable[[Any], Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
 from probe.api.expressions import fault
@@ -11,6 +12,7 @@ from probe.api.json import is_number
 
 FORMATS = ("png", "jpeg", "webp", "gif", "bmp", "tiff", "avif", "heic")
 LONGEST_PATTERN = 200
+_REPEATS = (_parser.MAX_REPEAT, _parser.MIN_REPEAT, _parser.POSSESSIVE_REPEAT)
 
 
 def name(value: Any) -> str:
@@ -67,9 +69,28 @@ def decode(value: Any) -> str:
         raise ValueError("none, json, or regex: and a regular expression")
     try:
         re.compile(pattern)
+        if _explodes(_parser.parse(pattern).data, False):
+            raise ValueError(
+                "a regular expression after regex: without quantifiers or alternatives inside "
+                "a repeated group: these can take for ever"
+            )
     except (re.error, RecursionError, OverflowError) as error:
         raise ValueError(f"a regular expression after regex: ({error})") from None
     return str(value)
+
+
+def _explodes(node: Any, repeated: bool) -> bool:
+    """Whether a part that may match in several ways is within one that may come several times."""
+    if isinstance(node, _parser.SubPattern):
+        return any(_explodes(one, repeated) for one in node.data)
+    if not isinstance(node, list | tuple):
+        return False
+    if len(node) == 2 and node[0] in _REPEATS:
+        low, high, inside = node[1]
+        return (repeated and low != high) or _explodes(inside, repeated or high > 1)
+    if node and node[0] is _parser.BRANCH and repeated:
+        return True
+    return any(_explodes(one, repeated) for one in node)
 
 
 def missing(value: Any) -> float | None:

@@ -23,7 +23,7 @@ def parse(text: str) -> Any:
         raise ValueError(f"JSON: {error.msg} at character {error.pos}") from None
     except RecursionError:
         raise ValueError(f"JSON of at most {DEEPEST} levels") from None
-    if _depth(tree) > DEEPEST:
+    if _is_deeper(tree, DEEPEST):
         raise ValueError(f"JSON of at most {DEEPEST} levels")
     return tree
 
@@ -60,11 +60,12 @@ def filled(tree: Any, fill: Callable[[str], Any]) -> Any:
     return tree
 
 
-def _depth(tree: Any) -> int:
-    if isinstance(tree, dict | list):
-        inside = tree.values() if isinstance(tree, dict) else tree
-        return 1 + max(map(_depth, inside), default=0)
-    return 0
+def _is_deeper(tree: Any, levels: int) -> bool:
+    """Looks no further than one level below `levels`."""
+    if not isinstance(tree, dict | list):
+        return False
+    inside = tree.values() if isinstance(tree, dict) else tree
+    return levels == 0 or any(_is_deeper(one, levels - 1) for one in inside)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
