@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from probe.api import request
@@ -15,10 +16,11 @@ from probe.api.json import load_json
 from probe.api.profile.records import Profile
 from probe.api.profile.settings import Settings, Variable, known_names
 from probe.api.request import Request
+from probe.api.response.items import unpacked
 from probe.api.response.reader import Reader
 from probe.backends.connection import Connection, Generation, Versioned
 from probe.backends.token import Tokens
-from probe.errors import AuthError, BackendError, Unreachable, UsageError
+from probe.errors import AuthError, BackendError, ContractError, Unreachable, UsageError
 from probe.limits import Limits
 from probe.types import Codec, Failure, Scores, Variant
 
@@ -52,7 +54,11 @@ class Service(Versioned):
         self._hint = hint
         self.generation = Generation(profile.name)
         token = profile.request.token
-        self._tokens = Tokens(token, self._settings, self._fetch) if token else None
+        self._tokens = (
+            Tokens(token, self._settings, partial(self._fetch, template=token.url))
+            if token
+            else None
+        )
 
     def __repr__(self) -> str:
         return f"Service({self.profile.name!r})"
@@ -96,27 +102,43 @@ class Service(Versioned):
             raise
 
     def _answers(self, asked: Request, count: int) -> list[Scores | Failure]:
-        """The outcomes of a request; one that a token ran out for is sent again with a new one."""
+        """The outcomes of a request, which is sent once: where its token is refused, whoever
+        counts the calls sends it again, with a new one."""
+        url = self.profile.request.url
         if self._tokens is None:
-            return self._read(self._fetch(asked), count)
-        for _ in range(2):
-            signed = self._tokens.signed(asked)
-            try:
-                return self._read(self._fetch(signed), count)
-            except AuthError as error:
-                self._tokens.drop(signed)
-                refused = error
-        raise refused
+            return self._read(self._fetch(asked, template=url), count)
+        signed = self._tokens.signed(asked)
+        try:
+            outcomes = self._read(self._fetch(signed, template=url), count)
+        except AuthError as error:
+            if not self._tokens.drop(signed):
+                raise
+            said = f"{error}; the token was refused, a new one is asked for"
+            return [Failure("unavailable", said, wait=0.0)] * count
+        if any(isinstance(outcome, Scores) for outcome in outcomes):
+            self._tokens.accept(signed)
+        return outcomes
 
     def _read(self, reply: Reply, count: int) -> list[Scores | Failure]:
         outcomes = self.reading.outcomes(reply, count)
-        version = self.profile.response.version
-        if version is not None and any(isinstance(outcome, Scores) for outcome in outcomes):
-            found = search(version, load_json(reply.body))
-            self.generation.check(None if found is None else str(found))
+        if any(isinstance(outcome, Scores) for outcome in outcomes):
+            self.generation.check(self._version(reply.body))
         return outcomes
 
-    def _fetch(self, asked: Request) -> Reply:
+    def _version(self, raw: bytes) -> str | None:
+        """The version of the model that an answer names, None where none can be read."""
+        expression = self.profile.response.version
+        if expression is None:
+            return None
+        packed = self.profile.request.body == "msgpack" and raw[:1] not in (b"{", b"[")
+        try:
+            found = search(expression, unpacked(raw) if packed else load_json(raw))
+            return None if found is None else str(found)
+        except (ContractError, RecursionError):
+            return None
+
+    def _fetch(self, asked: Request, *, template: str) -> Reply:
+        """template: the URL of the profile that `asked` goes to."""
         try:
             return fetch(
                 asked.method,
@@ -126,20 +148,28 @@ class Service(Versioned):
                 timeout=self._connection.timeout,
                 secrets=self._settings.secrets,
                 ca_file=self._connection.ca_file,
-                trusted=self._trusted or self._typed(),
+                trusted=self._is_trusted(template),
                 allow_http=self._connection.allow_http,
             )
         except PrivateAddress as error:
-            said = how_to_type(self.profile.request.url)
-            raise UsageError(f"{error}; {said}") from error
+            raise UsageError(f"{error}; {how_to_type(template)}") from error
         except UsageError as error:
             raise UsageError(f"{error}{self._base()}") from error
 
-    def _typed(self) -> bool:
-        """Whether the host that pictures go to is the one that a variable of the user names."""
-        names, _ = known_names(self.profile.request.url)
+    def _is_trusted(self, template: str) -> bool:
+        """Whether the user knows the host of this URL of the profile: typed it, or trusts the one
+        that pictures go to, and it is the same."""
+        if self._typed(template):
+            return True
+        same = address(self._settings.address(template)) == address(self.endpoint)
+        return same and (self._trusted or self._typed(self.profile.request.url))
+
+    def _typed(self, template: str) -> bool:
+        """Whether the host of this URL of the profile is one that a variable of the user names."""
+        names, _ = known_names(template)
         values = [self._environ.get(name, "").strip() for name in names]
-        return address(self.endpoint) in [address(value) for value in values if "://" in value]
+        host = address(self._settings.address(template))
+        return host in [address(value) for value in values if "://" in value]
 
     def _keys(self) -> str:
         """Which variables hold the keys, for the message that one of them is wrong."""

@@ -40,6 +40,7 @@ class Tokens:
         self._form, self._settings, self._send, self._clock = form, settings, send, clock
         self._header: str | None = None
         self._until = 0.0
+        self._replaces_refused = False
         self._lock = Lock()
 
     def signed(self, request: Request) -> Request:
@@ -49,11 +50,22 @@ class Tokens:
                 self._header = self._new()
             return replace(request, headers={**request.headers, "Authorization": self._header})
 
-    def drop(self, signed: Request) -> None:
-        """The service no longer takes the token of this request."""
+    def accept(self, signed: Request) -> None:
+        """The service took the token of this request."""
         with self._lock:
             if self._header == signed.headers["Authorization"]:
-                self._header = None
+                self._replaces_refused = False
+
+    def drop(self, signed: Request) -> bool:
+        """The service does not take the token of this request: forget it. Whether a new one may
+        help: not where this one was new, in place of another that was refused."""
+        with self._lock:
+            if self._header != signed.headers["Authorization"]:
+                return True
+            self._header = None
+            again = self._replaces_refused
+            self._replaces_refused = True
+            return not again
 
     def _new(self) -> str:
         reply = self._asked()

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from probe import Prober
 from probe.api.http import Reply
 from probe.api.profile import catalogue, grammar
 from probe.api.profile.settings import Settings
@@ -20,12 +21,15 @@ from probe.errors import (
     AuthError,
     BackendError,
     ContractError,
+    LimitReached,
     ProfileError,
     QuotaExhausted,
     Rejected,
     Unreachable,
     UsageError,
 )
+from probe.ledger import Ledger
+from probe.testing.planted import planted_picture
 from probe.types import Codec, Failure, Scores
 
 PNG = Codec("png")
@@ -313,6 +317,10 @@ def test_a_token_that_the_service_no_longer_takes_is_renewed_once(tokens, sample
     service = server.service()
     service.score([sample(codec=PNG)], PNG)
     server.tokens += 1
+    [refused] = service.score([sample(codec=PNG)], PNG)
+    assert (refused.kind, refused.wait, refused.billed) == ("unavailable", 0, False)
+    assert "the token was refused, a new one is asked for" in refused.message
+    assert len(server.server.requests) == 2 + 1
     assert service.score([sample(codec=PNG)], PNG)[0]["nsfw"] == 0.25
     assert server.tokens == 3
     assert len(server.server.requests) == 2 + 3
@@ -328,6 +336,7 @@ def test_a_token_that_is_never_taken_is_a_wrong_key_after_two_requests(wild, rep
     server = wild(script)
     environ = TOKENS | {"CLARIFAI_V1_BASE": server.url}
     service = Service(catalogue.load("clarifai-v1"), environ)
+    assert service.score([sample(codec=PNG)], PNG)[0].kind == "unavailable"
     with pytest.raises(AuthError, match="CLARIFAI_APP_ID and CLARIFAI_APP_SECRET") as error:
         service.score([sample(codec=PNG)], PNG)
     assert len(server.requests) == 4
@@ -365,10 +374,14 @@ def test_a_token_is_renewed_before_it_expires():
     now[0] = 100 - EARLY
     newer, second = header()
     assert newer == "Bearer t2"
-    made.drop(first)
+    assert made.drop(first)
     assert header()[0] == "Bearer t2"
-    made.drop(second)
-    assert header()[0] == "Bearer t3"
+    assert made.drop(second)
+    renewed, third = header()
+    assert renewed == "Bearer t3"
+    made.accept(third)
+    assert made.drop(third)
+    assert not made.drop(header()[1])
 
 
 @pytest.mark.parametrize(
@@ -412,6 +425,8 @@ def test_no_variable_of_a_traceback_shows_a_key(wild, reply, sample, status):
     server = wild(script)
     environ = TOKENS | {"CLARIFAI_V1_BASE": server.url}
     for service in (plain(server), Service(catalogue.load("clarifai-v1"), environ)):
+        if status.startswith("401") and service.profile.request.token:
+            service.score([sample(codec=PNG)], PNG)
         with pytest.raises(BackendError) as error:
             service.score([sample(codec=PNG)], PNG)
         shown = shown_by_a_debugger(error.value)
@@ -425,3 +440,97 @@ def test_throttling_is_a_failure_with_its_wait(wild, reply, sample):
     [outcome] = plain(server).score([sample(codec=PNG)], PNG)
     assert isinstance(outcome, Failure)
     assert (outcome.kind, outcome.wait) == ("throttled", 7)
+
+
+def test_each_sending_of_a_picture_is_within_the_cap(tokens):
+    server = tokens()
+    service = server.service()
+    prober = Prober(service, codec=PNG, ledger=Ledger(None), max_calls=9)
+    answer = server.answer
+
+    def forgetful(request):
+        """A token serves once."""
+        said = answer(request)
+        server.tokens += b"encoded_data" in request and said[1] == "200 OK"
+        return said
+
+    server.answer = forgetful
+    with pytest.raises(LimitReached):
+        prober.probe(planted_picture(), budget=48)
+    posts = [r for r in server.server.requests if not r.startswith(b"POST /v1/token/")]
+    assert sum(r.count(b'name="encoded_data"') for r in posts) <= 9
+
+
+def test_a_token_that_cannot_be_renewed_gives_no_refund_for_what_was_sent(wild, reply, sample):
+    def script(server, connection, request):
+        if not request.startswith(b"POST /v1/token/"):
+            connection.sendall(reply({"status_code": "TOKEN_EXPIRED"}, "401 Unauthorized"))
+        elif len(server.requests) == 1:
+            connection.sendall(reply({"access_token": "token-000001"}))
+        else:
+            connection.close()
+
+    server = wild(script)
+    service = Service(catalogue.load("clarifai-v1"), TOKENS | {"CLARIFAI_V1_BASE": server.url})
+    assert service.score([sample(codec=PNG)], PNG)[0].kind == "unavailable"
+    sent = len(server.requests)
+    with pytest.raises(Unreachable):
+        service.score([sample(codec=PNG)], PNG)
+    assert sent == 2
+    assert all(r.startswith(b"POST /v1/token/") for r in server.requests[sent:])
+
+
+TWO_HOSTS = PLAIN.replace(
+    "[response]",
+    """[request.token]
+url = "TOKENS_AT/token"
+token = "access_token"
+form = { secret = "${PLAIN_SECRET}" }
+[response]""",
+)
+
+
+def test_a_token_is_asked_at_a_private_address_only_where_that_is_known(answering, sample):
+    pictures = answering(lambda number: scores(1))
+    bearer = answering(lambda number: {"access_token": "token-000001"})
+    environ = {"PLAIN_BASE": pictures.url, "PLAIN_KEY": KEY, "PLAIN_SECRET": "secret-0123"}
+
+    def ask(at, **more):
+        profile = grammar.parse(TWO_HOSTS.replace("TOKENS_AT", at), "two.toml")
+        service = Service(profile, environ | more, trusted=True)
+        return service.score([sample(codec=PNG)], PNG)[0]
+
+    for at in (bearer.url, f"${{TOKEN_BASE:-{bearer.url}}}"):
+        with pytest.raises(UsageError, match="private"):
+            ask(at)
+    assert bearer.requests == pictures.requests == []
+    assert isinstance(ask("${TOKEN_BASE}", TOKEN_BASE=bearer.url), Scores)
+
+
+def test_a_token_of_the_host_that_is_known_needs_no_typing(answering, sample):
+    made = [{"access_token": "token-000001"}, scores(1)]
+    server = answering(lambda number: made[number - 1])
+    environ = {"PLAIN_BASE": server.url, "PLAIN_KEY": KEY, "PLAIN_SECRET": "secret-0123"}
+    profile = grammar.parse(TWO_HOSTS.replace("TOKENS_AT", server.url), "one.toml")
+    assert isinstance(Service(profile, environ).score([sample(codec=PNG)], PNG)[0], Scores)
+
+
+def test_a_version_that_cannot_be_read_is_none(answering, sample):
+    text = PLAIN.replace('version = "version"', "version = \"join('.', version)\"")
+    server = answering(lambda number: scores(1, version=3))
+    environ = {"PLAIN_BASE": server.url, "PLAIN_KEY": KEY}
+    service = Service(grammar.parse(text, "plain.toml"), environ)
+    assert isinstance(service.score([sample(codec=PNG)], PNG)[0], Scores)
+    assert service.identity == service.service_identity
+
+
+def test_the_version_of_a_packed_answer_is_read(answering, reply, sample):
+    msgpack = pytest.importorskip("msgpack")
+    text = PLAIN.replace('body = "json"', 'body = "msgpack"')
+    text = "\n".join(line for line in text.split("\n") if not line.startswith(("template", "item")))
+    server = answering(lambda number: reply(msgpack.packb(scores(1, version=f"1.{number}"))))
+    environ = {"PLAIN_BASE": server.url, "PLAIN_KEY": KEY}
+    service = Service(grammar.parse(text, "plain.toml"), environ)
+    assert isinstance(service.score([sample(codec=PNG)], PNG)[0], Scores)
+    with pytest.raises(Rejected, match=r"'1\.1' to '1\.2'"):
+        service.score([sample(codec=PNG)], PNG)
