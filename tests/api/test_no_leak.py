@@ -24,11 +24,11 @@ from probe.cli import main
 from probe.testing.planted import planted_picture
 from tests.api.hostile import Script, answer, reset, says
 
-KEY = 'canary/5e1d+ "74c2'
+KEY = 'canary/5zqxvk+ "7wqzjx'
 PASSWORD = "canary.password.93"
 FORMS = (KEY, quote_plus(KEY), json.dumps(KEY)[1:-1], PASSWORD)
 BASIC = base64.b64encode(f"user:{PASSWORD}".encode()).decode()
-TRACES = [b"canary", b"5e1d", b"74c2", BASIC.encode(), BASIC.rstrip("=").encode()]
+TRACES = [b"canary", b"5zqxvk", b"7wqzjx", BASIC.encode(), BASIC.rstrip("=").encode()]
 
 PROFILE = """
 name = "leaky"
