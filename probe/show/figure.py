@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 
 from probe.heatmap import Heatmap
-from probe.show.paint import Scale, blanks, paint
-from probe.show.words import scale_label, title
+from probe.show.paint import Scale, blanks, paint, unsure
+from probe.show.words import scale_label, significance, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,8 @@ PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}
 def plot(heatmap: Heatmap, ax: Axes | None = None) -> Axes:
     """Draw the map over its picture, with its scale, into `ax` or a new figure.
 
-    The title says the label, the reference and the calls; hatched parts are named in a legend.
+    The title says the label, the reference and the answers; a legend says what is hatched and
+    what is dotted.
     Without a picture (a map loaded from a file) the map alone is drawn.
     """
     if ax is None:
@@ -56,16 +57,17 @@ def plot(heatmap: Heatmap, ax: Axes | None = None) -> Axes:
     place = "bottom" if not needle and width > 1.1 * height else "right"
     colorbar = ax.figure.colorbar(_mappable(Scale.of(heatmap)), ax=ax, location=place)
     colorbar.set_label(scale_label(heatmap), size="small", **PLAIN)
-    hatched = _hatched(heatmap)
-    if hatched:
+    patterns = _patterns(heatmap)
+    if patterns:
         ax.legend(
-            handles=hatched,
+            handles=patterns,
             loc="lower center",
             bbox_to_anchor=(0.5, 1),
             frameon=False,
             fontsize="small",
         )
-    ax.set_title(title(heatmap), fontsize="medium", pad=26 if hatched else None, **PLAIN)
+    pad = 6 + 16 * len(patterns)
+    ax.set_title(title(heatmap), fontsize="medium", pad=pad, **PLAIN)
     return ax
 
 
@@ -88,8 +90,8 @@ def figure(heatmap: Heatmap) -> Image.Image:
     across = columns * size[0] + (columns - 1) * MARGIN
     down = rows * size[1] + (rows - 1) * MARGIN
     width = max(across, NARROWEST) + 2 * MARGIN
-    hatched = _hatched(heatmap)
-    head, foot = 44, 84 + (26 if hatched else 0)
+    patterns = _patterns(heatmap)
+    head, foot = 44, 84 + 22 * len(patterns) + (4 if patterns else 0)
     height = head + down + foot
 
     drawing = Figure(figsize=(width / DOTS, height / DOTS), dpi=DOTS, facecolor="white")
@@ -108,8 +110,8 @@ def figure(heatmap: Heatmap) -> Image.Image:
     colorbar.set_label(scale_label(heatmap), size=9, **PLAIN)
     colorbar.ax.tick_params(labelsize=8)
     colorbar.outline.set_visible(False)
-    if hatched:
-        drawing.legend(handles=hatched, loc="lower center", frameon=False, fontsize=9)
+    if patterns:
+        drawing.legend(handles=patterns, loc="lower center", frameon=False, fontsize=9)
     buffer = BytesIO()
     canvas.print_png(  # type: ignore[no-untyped-call]
         buffer, metadata={"Software": None}, pil_kwargs={"compress_level": 1}
@@ -146,11 +148,14 @@ def _mappable(scale: Scale) -> Any:
     return ScalarMappable(Normalize(scale.low, scale.high), colours)
 
 
-def _hatched(heatmap: Heatmap) -> list[Patch]:
-    """The legend's entry for the parts without a value, if there are any."""
+def _patterns(heatmap: Heatmap) -> list[Patch]:
+    """The legend's entries for what is hatched and what is dotted, as far as there is any."""
     from matplotlib.patches import Patch
 
-    words = ", ".join(blanks(heatmap))
-    return [Patch(facecolor="#eeeeee", edgecolor="#666666", hatch="////", label=words)][
-        : bool(words)
+    hatched = ", ".join(blanks(heatmap))
+    words = {"////": hatched, "....": significance(heatmap, unsure(heatmap))}
+    return [
+        Patch(facecolor="#eeeeee", edgecolor="#666666", hatch=hatch, label=label)
+        for hatch, label in words.items()
+        if label
     ]

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
 
 PAPER = (245, 245, 245)
-HATCH = (70, 70, 70)
+INK = (70, 70, 70)
 FAINT = 0.05  # a map of smaller effects is drawn pale, not stretched to full colour
 LEVELS = 256
+ERRORS = 2  # so many standard errors from zero, a value is significant
 
 Mask = NDArray[np.bool_]
 
@@ -29,8 +30,8 @@ Mask = NDArray[np.bool_]
 class Scale:
     """How values become colours: from `low` to `high`; opacity grows with what is said.
 
-    Evidence is drawn from blue (against the label) to red (for it), symmetric about zero;
-    scores from the lowest (clear) to the highest (yellow).
+    Evidence is drawn from blue (against the label) to red (for it), symmetric about zero and as
+    far as what is significant goes; scores from the lowest (clear) to the highest (yellow).
     """
 
     low: float
@@ -42,6 +43,8 @@ class Scale:
         values = heatmap.planes.values
         known = values[np.isfinite(values)]
         if heatmap.kind == "evidence":
+            sure = values[np.isfinite(values) & ~unsure(heatmap)]
+            known = sure if sure.size else known
             limit = max(FAINT, float(np.abs(known).max()) if known.size else 1.0)
             return cls(-limit, limit, heatmap.kind)
         low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
@@ -74,8 +77,8 @@ def overlay(heatmap: Heatmap, image: Any = None) -> Image.Image:
     """The map over the picture, RGB, of the picture's size.
 
     Evidence for the label is red, against it blue, on one symmetric scale; the stronger, the
-    less of the picture shows through. What nothing covered, or the model does not see, is
-    hatched and has no colour.
+    less of the picture shows through. Evidence within two standard errors of zero has no colour
+    and is dotted. What nothing covered, or the model does not see, is hatched.
 
     image: anything `open_image` takes; needed only for a map that was loaded from a file.
     Raises UsageError without a picture, or with one of another size.
@@ -102,13 +105,30 @@ def paint(
     rgba = scale.table[scale.levels(values)]
     blank = np.isnan(values)
     rgba[blank] = (*PAPER, 90)
+    dotted = unsure(heatmap)
+    rgba[dotted] = (*PAPER, 60)
     layer = Image.fromarray(rgba).resize(base.size, Image.Resampling.NEAREST)
     base.paste(layer.convert("RGB"), mask=layer.getchannel("A"))
-    if blank.any():
-        where = Image.fromarray(blank).resize(base.size, Image.Resampling.NEAREST)
-        lines = Image.fromarray(hatch(base.size) & np.asarray(where))
-        base.paste(HATCH, mask=lines.convert("L").point(lambda level: level * 160 // 255))
+    for where, pattern in ((blank, hatch), (dotted, dots)):
+        if where.any():
+            inside = Image.fromarray(where).resize(base.size, Image.Resampling.NEAREST)
+            ink = Image.fromarray(pattern(base.size) & np.asarray(inside)).convert("L")
+            base.paste(INK, mask=ink.point(lambda level: level * 160 // 255))
     return base
+
+
+def unsure(heatmap: Heatmap) -> Mask:
+    """(h, w), True where evidence is known and within two standard errors of zero.
+
+    Where fewer than two answers cover a pixel, its error is not known, and so nothing is sure;
+    a zero without an error is.
+    """
+    values = heatmap.planes.values
+    if heatmap.kind != "evidence":
+        return np.zeros(values.shape, bool)
+    sure = np.abs(values) >= ERRORS * heatmap.planes.stderr
+    unsure: Mask = np.isfinite(values) & ~sure
+    return unsure
 
 
 def faded(picture: Image.Image) -> Image.Image:
@@ -124,6 +144,17 @@ def hatch(size: tuple[int, int]) -> Mask:
     band = np.arange(period)[:, None] + np.arange(width)
     lines: Mask = band % period < max(1, period // 6)
     return lines[np.arange(height) % period]
+
+
+def dots(size: tuple[int, int]) -> Mask:
+    """(H, W), True on staggered dots whose distance suits the picture."""
+    width, height = size
+    period = max(4, min(40, max(size) // 70))
+    side = max(1, period // 5)
+    rows, columns = np.arange(height)[:, None], np.arange(width)
+    shift = rows // period % 2 * (period // 2)
+    dots: Mask = (rows % period < side) & ((columns + shift) % period < side)
+    return dots
 
 
 def blanks(heatmap: Heatmap) -> list[str]:

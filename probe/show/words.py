@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from probe.heatmap import Heatmap
 from probe.text import count, printable
@@ -45,10 +46,16 @@ def number(value: float) -> str:
 
 
 def title(heatmap: Heatmap) -> str:
-    """Label, reference and how many answers it rests on, in one line."""
+    """Label, reference and how many answers it rests on, in one line; that it is flat or empty."""
     label = drawable(heatmap.label, LABEL)
     answers = count(heatmap.answers, "answer")
-    return f"{label} {number(heatmap.reference)} for the whole picture · {answers}"
+    known = heatmap.planes.values[np.isfinite(heatmap.planes.values)]
+    nothing = ""
+    if not known.size:
+        nothing = " · empty: no variant got a score"
+    elif heatmap.kind == "evidence" and not known.any():
+        nothing = " · flat: no cover moved it"
+    return f"{label} {number(heatmap.reference)} for the whole picture · {answers}{nothing}"
 
 
 def scale_label(heatmap: Heatmap) -> str:
@@ -60,3 +67,12 @@ def scale_label(heatmap: Heatmap) -> str:
     if heatmap.kind == "score":
         return f"mean of {label}, windows sent alone ({unit})"
     return f"drop of {label} when covered ({unit}); red speaks for it, blue against"
+
+
+def significance(heatmap: Heatmap, unsure: NDArray[np.bool_]) -> str:
+    """What the dotted parts of the map are, in words; empty without any."""
+    if not unsure.any():
+        return ""
+    if unsure.sum() == np.isfinite(heatmap.planes.values).sum():
+        return "nothing significant: no part of the map is 2 standard errors from zero"
+    return "not significant: within 2 standard errors of zero"

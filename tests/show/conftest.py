@@ -11,13 +11,16 @@ from probe.result import Answer, Result
 from probe.types import WHOLE, Box, Canvas, Failure, Identity, Perturbation, Scores, Window
 
 
-def make_heatmap(values, label="nsfw", image=None, size=None, seen=WHOLE, **about) -> Heatmap:
+def make_heatmap(
+    values, label="nsfw", image=None, size=None, seen=WHOLE, stderr=0.0, **about
+) -> Heatmap:
     values = np.asarray(values, np.float32)
+    stderr = values * 0 + np.asarray(stderr, np.float32)
     height, width = values.shape
     covered = (~np.isnan(values)).astype(np.int32)
     canvas = Canvas(size or (width, height), (width, height), 1, seen)
     settings = {"unit": "score", "reference": 0.655, "calls": 64, "answers": 64} | about
-    planes = Planes(values, values * 0, 0.655 - values, covered)
+    planes = Planes(values, stderr, 0.655 - values, covered)
     return Heatmap(label=label, canvas=canvas, planes=planes, image=image, **settings)
 
 

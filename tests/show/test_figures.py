@@ -72,6 +72,40 @@ def test_pixels_without_a_value_are_hatched_and_have_no_colour(heatmap):
     assert len(np.unique(right.reshape(-1, 3), axis=0)) == 2
 
 
+def test_evidence_within_two_standard_errors_is_dotted_and_has_no_colour(heatmap):
+    values = np.full((40, 40), 0.5)
+    drawn = heatmap(values, image=grey(40, 40), stderr=np.where(np.arange(40) < 20, 0.2, 0.3))
+    drawn = colours(overlay(drawn))
+    sure, unsure = drawn[:, :20], drawn[:, 20:]
+    assert np.ptp(sure, axis=(0, 1)).max() == 0
+    assert np.ptp(sure, axis=2).min() > 40
+    assert np.ptp(unsure, axis=2).max() <= 2
+    assert len(np.unique(unsure.reshape(-1, 3), axis=0)) == 2
+    holes = colours(overlay(heatmap(values * NAN, image=grey(40, 40))))
+    assert (holes[:, 20:] != unsure).any()  # not to be taken for what nothing looked at
+
+
+@pytest.mark.parametrize(
+    ("value", "stderr", "coloured"),
+    [(0.5, 0.25, True), (-0.5, 0.26, False), (-0.5, 0.1, True), (0.5, NAN, False)],
+)
+def test_significant_is_two_known_standard_errors_from_zero(heatmap, value, stderr, coloured):
+    drawn = heatmap([[value] * 9] * 9, image=grey(9, 9), stderr=np.full((9, 9), stderr))
+    assert (np.ptp(colours(overlay(drawn)), axis=2).max() > 40) == coloured
+
+
+def test_the_scale_reaches_as_far_as_what_is_significant(heatmap):
+    drawn = heatmap([[0.9, 0.3, -0.1]], stderr=np.array([[0.5, 0.1, 0.01]]))
+    assert list(plot(drawn).figure.axes[-1].get_xlim()) == pytest.approx([-0.3, 0.3])
+    drawn = heatmap([[0.9, 0.3]], stderr=np.array([[0.5, 0.2]]))
+    assert list(plot(drawn).figure.axes[-1].get_xlim()) == pytest.approx([-0.9, 0.9])
+
+
+def test_scores_of_windows_are_not_compared_with_zero(heatmap):
+    drawn = heatmap([[0.1, 0.2]], kind="score", image=grey(2, 1), stderr=np.ones((1, 2)))
+    assert plot(drawn).get_legend() is None
+
+
 def test_an_overlay_has_the_size_of_the_picture_and_leaves_it_alone(heatmap):
     picture = grey(40, 20)
     before = picture.tobytes()
@@ -131,6 +165,27 @@ def test_figures_name_what_is_hatched(heatmap):
     assert lines_of(plot(heatmap(values, seen=seen))) == "not seen by the model"
     values[0] = 0.5
     assert plot(heatmap(values, seen=seen)).get_legend() is None
+
+
+def test_figures_name_what_is_dotted_and_when_nothing_is_significant(heatmap):
+    values, wide = np.full((10, 10), 0.5), np.full((10, 10), 0.3)
+    partly = heatmap(values, stderr=np.where(np.arange(10) < 5, 0.1, wide), seen=(0, 0, 1, 1))
+    assert lines_of(plot(partly)) == "not significant: within 2 standard errors of zero"
+    assert lines_of(plot(heatmap(values, stderr=wide))).startswith("nothing significant")
+    values[0] = NAN
+    both = lines_of(plot(heatmap(values, stderr=wide)))
+    assert both.startswith("not covered nothing significant")
+    small, large = figure(heatmap(np.full((10, 10), 0.5))), figure(heatmap(values, stderr=wide))
+    assert small.height < large.height < small.height + 60
+
+
+def test_a_flat_map_and_an_empty_one_say_so(heatmap):
+    assert "flat: no cover moved it" in plot(heatmap([[0.0, 0.0, NAN]])).get_title()
+    assert "empty: no variant got a score" in plot(heatmap([[NAN, NAN]])).get_title()
+    for values in ([[0.0, 1e-9]], [[0.3, 0.3]]):
+        title = plot(heatmap(values)).get_title()
+        assert title.endswith("64 answers")
+    assert "flat" not in plot(heatmap([[0.0, 0.0]], kind="score")).get_title()
 
 
 def test_plot_says_label_reference_calls_and_unit(heatmap):
