@@ -14,21 +14,29 @@ from typing import Any
 
 from probe.errors import UsageError, nearest
 from probe.estimate import CoveringMean
-from probe.perturb import grid, multiscale, windows
-from probe.types import Canvas, Estimator, Sampler
+from probe.perturb import FixedDesign, grid, multiscale, windows
+from probe.types import Canvas, Estimator, Sampler, Scene
+
+DEFAULT = "multiscale"
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
     """How a map is made.
 
-    summary: one line for people. sampler: called with (canvas, budget, seed, **options), its
-    keyword arguments are the options and their defaults. estimator: called with (canvas, label).
+    name: what it is called. summary: one line for people.
+    sampler: called with (scene, budget, seed, **options), its keyword-only arguments are the
+    options and their defaults. estimator: called with (canvas, label).
+    learns: what it proposes hangs on the answers, so that a plan knows only its upper bound.
+    fill: stands where something is covered whatever the Prober's fill is.
     """
 
+    name: str
     summary: str
     sampler: Callable[..., Sampler]
     estimator: Callable[[Canvas, str], Estimator]
+    learns: bool = False
+    fill: str | None = None
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -42,11 +50,12 @@ class Method:
         for name in options:
             if name not in known:
                 raise UsageError(
-                    f"no option {name!r}.{nearest(name, known)} The method has: {', '.join(known)}"
+                    f"no option {name!r}.{nearest(name, known)} "
+                    f"{self.name} has: {', '.join(known) or 'none'}"
                 )
         return {**known, **options}
 
-    def plan(self, canvas: Canvas, budget: int, seed: int = 0, **options: Any) -> Sampler:
+    def plan(self, scene: Scene, budget: int, seed: int = 0, **options: Any) -> Sampler:
         """The sampler of one run, for up to `budget` perturbations (the reference is not one).
 
         Raises UsageError for options that cannot be used and, before any call is made, for a
@@ -56,30 +65,46 @@ class Method:
             raise UsageError(f"the budget leaves {budget} answers for perturbations: raise it")
         if seed < 0:
             raise UsageError(f"the seed must be 0 or more, not {seed}")
-        return self.sampler(canvas, budget, seed, **self.settle(options))
+        return self.sampler(scene, budget, seed, **self.settle(options))
 
 
 METHODS: dict[str, Method] = {
-    "multiscale": Method(
-        "boxes of many sizes, spread evenly (default)",
-        multiscale,
-        partial(CoveringMean, kind="evidence", shrink=True, weight="area"),
-    ),
-    "grid": Method(
-        "the sliding box: one size at regular steps",
-        grid,
-        partial(CoveringMean, kind="evidence"),
-    ),
-    "windows": Method(
-        "the crop experiment: windows sent by themselves",
-        windows,
-        partial(CoveringMean, kind="score", weight="area"),
-    ),
+    one.name: one
+    for one in (
+        Method(
+            "multiscale",
+            "boxes of many sizes, spread evenly (default)",
+            multiscale,
+            partial(CoveringMean, kind="evidence", shrink=True, weight="area"),
+        ),
+        Method(
+            "grid",
+            "the sliding box: one size at regular steps",
+            grid,
+            partial(CoveringMean, kind="evidence"),
+        ),
+        Method(
+            "windows",
+            "the crop experiment: windows sent by themselves",
+            windows,
+            partial(CoveringMean, kind="score", weight="area"),
+        ),
+    )
 }
 
 
-def method(name: str) -> Method:
+ALONE = Method(
+    "reference",
+    "the unchanged picture alone",
+    lambda scene, budget, seed: FixedDesign(()),
+    partial(CoveringMean, kind="evidence"),
+)
+
+
+def method(name: str | Method) -> Method:
     """A method by its name; raises UsageError with the nearest one."""
+    if isinstance(name, Method):
+        return name
     if name not in METHODS:
         raise UsageError(
             f"no method {name!r}.{nearest(name, METHODS)} There are: {', '.join(METHODS)}"

@@ -22,6 +22,7 @@ from probe.image import Picture, open_image
 from probe.ledger import Ledger, default_path
 from probe.limits import Limits
 from probe.loop import Loop
+from probe.methods import ALONE, DEFAULT, Method
 from probe.methods import method as named_method
 from probe.perturb import parse_fill
 from probe.plan import Plan, Run, Wishes, choose_label, prepare
@@ -91,7 +92,7 @@ class Prober:
         self,
         image: Source,
         label: str | None = None,
-        method: str = "multiscale",
+        method: str | Method = DEFAULT,
         budget: int = 64,
         seed: int = 0,
         **options: Any,
@@ -103,7 +104,7 @@ class Prober:
         self,
         image: Source,
         label: str | None = None,
-        method: str = "multiscale",
+        method: str | Method = DEFAULT,
         budget: int = 64,
         seed: int = 0,
         **options: Any,
@@ -127,14 +128,24 @@ class Prober:
         self,
         image: Source,
         label: str | None = None,
-        method: str = "multiscale",
+        method: str | Method = DEFAULT,
         budget: int = 64,
         seed: int = 0,
         **options: Any,
     ) -> Iterator[Result]:
         """As `probe`, yielding a Result whenever answers came in; the last one is complete."""
         started = time.monotonic()
-        run, backend = self._prepare(image, label, method, budget, seed, options)
+        yield from self._run(*self._prepare(image, label, method, budget, seed, options), started)
+
+    def score(self, image: Source, label: str | None = None) -> Result:
+        """Ask about the picture alone: one call, or two where its full size is not what is sent."""
+        started = time.monotonic()
+        for result in self._run(*self._prepare(image, label, ALONE, None, 0, {}), started):  # noqa: B007
+            pass
+        return result
+
+    def _run(self, run: Run, backend: Backend, started: float) -> Iterator[Result]:
+        label = run.label
         ledger = self._ledger_of(run)
         cap, pace = self._start(run.limits, started)
         purse = Purse(cap)
@@ -154,7 +165,7 @@ class Prober:
             label = choose_label(label, run.limits, loop.reference(run.first))
             self._keep_version(backend)
             yield known(label)
-            for _ in loop.run(run.sampler):
+            for _ in loop.run(run.sampler(label)):
                 self._keep_version(backend)
                 yield known(label)
             yield known(label, "complete")
@@ -183,7 +194,7 @@ class Prober:
         self,
         image: Source,
         label: str | None = None,
-        method: str = "multiscale",
+        method: str | Method = DEFAULT,
         budget: int = 64,
         seed: int = 0,
         **options: Any,
@@ -203,19 +214,19 @@ class Prober:
         self,
         image: Source,
         label: str | None,
-        method: str,
-        budget: int,
+        method: str | Method,
+        budget: int | None,
         seed: int,
         options: Mapping[str, Any],
     ) -> tuple[Run, Backend]:
+        chosen = named_method(method)
         wishes = Wishes(
             label=label,
-            method=named_method(method),
-            name=method,
+            method=chosen,
             options=options,
             budget=budget,
             seed=seed,
-            fill=self._fill,
+            fill=self._fill if chosen.fill is None else parse_fill(chosen.fill),
             side=self._side,
             codec=self._codec,
             repeats=self._repeats,

@@ -13,7 +13,17 @@ import numpy as np
 from probe.errors import LabelError, nearest
 from probe.heatmap import Heatmap
 from probe.text import printable
-from probe.types import Canvas, Estimator, Failure, Identity, Perturbation, Scores, Window
+from probe.types import (
+    Box,
+    Canvas,
+    Estimator,
+    Failure,
+    Identity,
+    Mask,
+    Perturbation,
+    Scores,
+    region_of,
+)
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -169,13 +179,14 @@ class Result:
 
     @property
     def strongest(self) -> Answer | None:
-        """The cover with the lowest score of the label (the window with the highest one)."""
+        """The box with the lowest score of the label, the window or the kept region with the
+        highest one; masks are left out."""
         best: tuple[float, Answer] | None = None
         for answer in self.answers:
             outcome, change = self.outcome(answer), answer.perturbation
-            if isinstance(change, Identity) or not isinstance(outcome, Scores):
+            if isinstance(change, Identity | Mask) or not isinstance(outcome, Scores):
                 continue
-            effect = outcome[self.label] * (1 if isinstance(change, Window) else -1)
+            effect = outcome[self.label] * (-1 if isinstance(change, Box) else 1)
             if best is None or effect > best[0]:
                 best = effect, answer
         return None if best is None else best[1]
@@ -187,9 +198,10 @@ class Result:
         score = outcome[self.label] if isinstance(outcome, Scores) else None
         if isinstance(change, Identity):
             return {"kind": "identity", "box": None, "area": None, "score": score}
-        x0, y0, x1, y1 = (
-            min(max(edge, 0.0), 1.0) for edge in (change.x0, change.y0, change.x1, change.y1)
-        )
+        if isinstance(change, Mask):
+            area = sum(change.cells) / (255 * len(change.cells))
+            return {"kind": "mask", "box": None, "area": area, "score": score}
+        x0, y0, x1, y1 = (min(max(edge, 0.0), 1.0) for edge in region_of(change))
         width, height = self.canvas.size
         return {
             "kind": type(change).__name__.lower(),

@@ -7,7 +7,7 @@ A new model is a `Backend`, a new method a `Sampler` (and an `Estimator` where t
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
@@ -53,7 +53,49 @@ class Window:
     y1: float
 
 
-Perturbation = Identity | Box | Window
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Cover all but this region with the fill."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """Cover by a grid of opacities over `region`; what lies outside of it is shown.
+
+    cells: row by row, 0 shows the picture, 255 the fill. region: may reach beyond the picture.
+    smooth: linear between the centres of the cells, else their edges snap as those of covers do.
+    """
+
+    cells: bytes = field(repr=False)
+    columns: int
+    region: Region = WHOLE
+    smooth: bool = False
+
+    def __post_init__(self) -> None:
+        if self.columns < 1 or not self.cells or len(self.cells) % self.columns:
+            raise ValueError(f"{len(self.cells)} cells are no grid of {self.columns} columns")
+
+    @property
+    def rows(self) -> int:
+        return len(self.cells) // self.columns
+
+
+Rectangle = Box | Window | Keep
+Perturbation = Identity | Rectangle | Mask
+
+
+def region_of(perturbation: Perturbation) -> Region:
+    """The region that a perturbation names, as it was given; an Identity's is the whole."""
+    if isinstance(perturbation, Identity):
+        return WHOLE
+    if isinstance(perturbation, Mask):
+        return perturbation.region
+    return perturbation.x0, perturbation.y0, perturbation.x1, perturbation.y1
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +128,19 @@ class Canvas:
     send: tuple[int, int]
     grid: int = 1
     seen: Region = WHOLE
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a sampler may know of its run.
+
+    label: the one that is mapped; None as long as the reference has no answer.
+    picture: the picture at send size, RGB; None where only a plan is drawn.
+    """
+
+    canvas: Canvas
+    label: str | None = None
+    picture: Callable[[], Image.Image] | None = None
 
 
 @lru_cache(maxsize=256)
@@ -161,6 +216,11 @@ class Order:
     opening: Sequence[Perturbation] = ()
     closing: Sequence[Perturbation] = ()
     offline: bool = False
+
+    @property
+    def answers(self) -> int:
+        """All that may be asked, the reference among them."""
+        return 1 + len(self.opening) + self.variants + len(self.closing)
 
     @property
     def repeats(self) -> int:

@@ -14,7 +14,7 @@ import probe
 ROOT = Path(probe.__file__).parent
 ROOMS = """
 errors text types limits source convert image heatmap result notes perturb estimate methods ledger
-api backends providers signals loop plan snapshot prober show mock testing cli
+api backends providers signals loop plan snapshot prober judge decide show mock testing cli
 """.split()  # noqa: SIM905
 WORLDS = {
     "requests": {"api"},
@@ -29,6 +29,8 @@ WORLDS = {
     "matplotlib": {"show"},
     "click": {"cli"},
     "rich": {"cli"},
+    "skimage": {"perturb"},
+    "sklearn": {"estimate"},
 }
 
 

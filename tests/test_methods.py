@@ -5,7 +5,7 @@ from probe.errors import UsageError
 from probe.methods import METHODS, Method, method
 from probe.perturb import snap
 from probe.testing.samplers import check_sampler
-from probe.types import Box, Canvas, Identity, Scores, Window
+from probe.types import Box, Canvas, Identity, Scene, Scores, Window
 
 CANVAS = Canvas((96, 64), (96, 64), 8)
 TARGET = (0.25, 0.25, 0.5, 0.75)
@@ -26,7 +26,7 @@ def heat(name, budget=63, **options):
     chosen = METHODS[name]
     estimator = chosen.estimator(CANVAS, "x")
     estimator.update(Identity(), Scores({"x": score_of(Identity())}))
-    for proposal in chosen.plan(CANVAS, budget, 0, **options).ask(budget):
+    for proposal in chosen.plan(Scene(CANVAS), budget, 0, **options).ask(budget):
         perturbation = snap(proposal, CANVAS)
         estimator.update(perturbation, Scores({"x": score_of(perturbation)}))
     return estimator.heatmap()
@@ -34,7 +34,7 @@ def heat(name, budget=63, **options):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_keeps_the_samplers_contract_and_says_what_it_is(name):
-    check_sampler(lambda seed: METHODS[name].plan(CANVAS, 63, seed), budget=63)
+    check_sampler(lambda seed: METHODS[name].plan(Scene(CANVAS), 63, seed), budget=63)
     assert METHODS[name].summary
 
 
@@ -66,7 +66,7 @@ def test_multiscale_shrinks_and_its_mean_score_does_not():
 
 
 def test_options_reach_the_sampler():
-    plan = METHODS["grid"].plan(CANVAS, 99, 0, size=32, stride=32).ask(99)
+    plan = METHODS["grid"].plan(Scene(CANVAS), 99, 0, size=32, stride=32).ask(99)
     assert len(plan) == 6
     assert isinstance(plan[0], Box)
 
@@ -80,18 +80,18 @@ def test_an_unknown_option_gets_the_nearest_one():
     with pytest.raises(UsageError, match=r"no option 'strid'. Did you mean 'stride'\?.*size"):
         METHODS["grid"].settle({"strid": 3})
     with pytest.raises(UsageError, match="no option"):
-        METHODS["multiscale"].plan(CANVAS, 63, 0, size=3)
+        METHODS["multiscale"].plan(Scene(CANVAS), 63, 0, size=3)
 
 
 @pytest.mark.parametrize(("budget", "seed", "message"), [(-1, 0, "budget"), (63, -1, "seed")])
 def test_negative_numbers_are_refused(budget, seed, message):
     with pytest.raises(UsageError, match=message):
-        METHODS["multiscale"].plan(CANVAS, budget, seed)
+        METHODS["multiscale"].plan(Scene(CANVAS), budget, seed)
 
 
 def test_a_grid_too_large_for_the_budget_is_refused_in_the_plan():
     with pytest.raises(UsageError, match="needs 49 answers"):
-        METHODS["grid"].plan(CANVAS, 48)
+        METHODS["grid"].plan(Scene(CANVAS), 48)
 
 
 def test_methods_are_found_by_name():
@@ -101,9 +101,9 @@ def test_methods_are_found_by_name():
 
 
 def test_a_method_of_ones_own_needs_a_sampler_and_an_estimator():
-    def halves(canvas, budget, seed, *, side="left"):
-        return METHODS["grid"].plan(canvas, budget, seed, size=(0.5, 1.0), stride=(0.5, 1.0))
+    def halves(scene, budget, seed, *, side="left"):
+        return METHODS["grid"].plan(scene, budget, seed, size=(0.5, 1.0), stride=(0.5, 1.0))
 
-    own = Method("covers halves", halves, METHODS["grid"].estimator)
+    own = Method("halves", "covers halves", halves, METHODS["grid"].estimator)
     assert own.options == {"side": "left"}
-    assert len(own.plan(CANVAS, 2, 0, side="right").ask(9)) == 2
+    assert len(own.plan(Scene(CANVAS), 2, 0, side="right").ask(9)) == 2

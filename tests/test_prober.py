@@ -26,7 +26,8 @@ from probe.errors import (
 from probe.image import encode
 from probe.ledger import Ledger
 from probe.limits import Limits, Price, Rate, Retry
-from probe.perturb import pixels
+from probe.methods import METHODS, Method
+from probe.perturb import FixedDesign, pixels
 from probe.testing.planted import Planted, planted_picture
 from probe.types import Codec
 
@@ -791,5 +792,89 @@ def test_the_largest_side_of_the_service_and_the_render_version_are_minded(ledge
     backend = Planted(limits=limits(max_side=48))
     prober = Prober(backend, ledger=ledger)
     assert prober.probe(PICTURE, budget=8).canvas.send == (48, 32)
-    monkeypatch.setattr("probe.plan.RENDER_VERSION", 2)
+    monkeypatch.setattr("probe.plan.run.RENDER_VERSION", 2)
     assert prober.plan(PICTURE, budget=8).known == 0
+
+
+def test_score_asks_about_the_picture_alone():
+    asked = []
+
+    def model(images):
+        asked.extend(image.size for image in images)
+        return [{"cat": 0.5} for _ in images]
+
+    prober = Prober(from_callable(model, labels=["cat"]), side=32)
+    result = prober.score(Image.new("RGB", (64, 48)))
+    assert asked == [(32, 24), (64, 48)]
+    assert (result.label, result.calls, dict(result.reference)) == ("cat", 2, {"cat": 0.5})
+    assert prober.score(Image.new("RGB", (64, 48))).calls == 0
+    assert prober.score(Image.new("RGB", (32, 24))).calls == 1
+
+
+def test_a_method_of_ones_own_is_run_by_its_object_and_brings_its_fill():
+    seen = []
+
+    def model(images):
+        seen.extend(image.getpixel((0, 0)) for image in images)
+        return [{"cat": 0.5} for _ in images]
+
+    own = Method(
+        "halves",
+        "covers halves",
+        lambda scene, budget, seed: FixedDesign([Box(0, 0, 0.5, 1), Box(0, 0, 1, 0.5)]),
+        METHODS["grid"].estimator,
+        fill="#010203",
+    )
+    prober = Prober(from_callable(model, labels=["cat"]), fill="black")
+    prober.plan(Image.new("RGB", (32, 24), "red"), method=own, budget=9)
+    result = prober.probe(Image.new("RGB", (32, 24), "red"), method=own, budget=9)
+    assert [answer.source for answer in result.answers] == ["sent"] * 3
+    assert seen == [(255, 0, 0), (1, 2, 3), (1, 2, 3)]
+
+
+class Learner:
+    """Halves whatever lowered the score, in rounds of two."""
+
+    def __init__(self, scene):
+        self.label, self.box, self.asked, self.best = scene.label, (0.0, 1.0), [], {}
+
+    def ask(self, n):
+        if self.best.keys() != set(self.asked) or not n:
+            return []
+        if self.best:
+            box = min(self.best, key=self.best.__getitem__)
+            self.box = box.x0, box.x1
+        low, high = self.box
+        if high - low < 0.2:
+            return []
+        middle = (low + high) / 2
+        self.asked, self.best = [Box(low, 0, middle, 1), Box(middle, 0, high, 1)], {}
+        return self.asked[:]
+
+    def tell(self, perturbation, answer):
+        if isinstance(perturbation, Box):
+            self.best[perturbation] = answer[self.label]
+
+
+def test_a_method_that_learns_is_planned_as_far_as_the_ledger_knows_the_answers():
+    def model(images):
+        return [{"cat": float(np.asarray(image)[:, :8].mean() / 255)} for image in images]
+
+    own = Method(
+        "halving",
+        "halves",
+        lambda scene, budget, seed: Learner(scene),
+        METHODS["grid"].estimator,
+        learns=True,
+        fill="black",
+    )
+    picture = Image.new("RGB", (64, 16), "white")
+    prober = Prober(from_callable(model, labels=["cat"]))
+    before = prober.plan(picture, method=own, budget=20)
+    assert (before.answers, before.calls, len(before.perturbations)) == (20, 20, 3)
+    result = prober.probe(picture, method=own, budget=20)
+    assert result.calls == len(result.answers) == 7
+    assert result.answers[-2].perturbation == Box(0, 0, 0.125, 1)
+    after = prober.plan(picture, method=own, budget=20)
+    assert (after.answers, after.calls, after.known) == (7, 0, 7)
+    assert prober.probe(picture, method=own, budget=20).calls == 0

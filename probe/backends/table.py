@@ -13,12 +13,12 @@ from threading import Lock
 
 from probe.errors import UsageError
 from probe.limits import Limits
-from probe.perturb import kind as kind_of
+from probe.perturb import name as name_of
 from probe.text import printable
-from probe.types import WHOLE, Codec, Failure, Identity, Perturbation, Scores, Variant
+from probe.types import WHOLE, Codec, Failure, Identity, Perturbation, Scores, Variant, region_of
 
 KEY = ("kind", "x0", "y0", "x1", "y1")
-KINDS = ("identity", "repeat", "full", "box", "window")
+KINDS = ("identity", "repeat", "full", "box", "window", "keep")
 OTHERS = ("index", "source", "failure", "fill", "picture")
 DIGITS = 6
 MAX_BYTES = 64 * 2**20
@@ -141,13 +141,13 @@ class _Table:
 
     def _add(self, where: str, row: Mapping[str, str]) -> None:
         kind = row.get("kind", "").lower()
-        if kind not in KINDS:
+        if kind not in KINDS and not kind.startswith("mask "):
             shown = printable(kind, 40)
             raise UsageError(f"{where}, column kind: {shown!r} is none of {', '.join(KINDS)}")
         if kind == "repeat":
             return
         edges: Sequence[float] = WHOLE
-        if kind in ("box", "window"):
+        if kind not in ("identity", "full"):
             edges = [_number(where, name, row.get(name, "")) for name in KEY[1:]]
         place = _rounded(kind, *edges)
         self.fills |= {row["fill"]} if row.get("fill") else set()
@@ -162,8 +162,7 @@ class _Table:
 def _place(perturbation: Perturbation) -> _Place:
     if isinstance(perturbation, Identity):
         return _rounded("full" if perturbation.full else "identity", *WHOLE)
-    edges = (perturbation.x0, perturbation.y0, perturbation.x1, perturbation.y1)
-    return _rounded(kind_of(perturbation), *edges)
+    return _rounded(name_of(perturbation), *region_of(perturbation))
 
 
 def _rounded(kind: str, *edges: float) -> _Place:

@@ -14,7 +14,7 @@ from probe.cli.options import as_given, make_prober
 from probe.cli.running import HOLES, arguments, ask, describe, planned, stem_of
 from probe.errors import OutputError, UsageError
 from probe.text import count, printable
-from probe.types import Box, Codec, Failure, Identity, Perturbation, Scores, Window
+from probe.types import Codec, Failure, Identity, Perturbation, Scores, Window, region_of
 
 DIGEST = 16
 
@@ -98,7 +98,7 @@ def write_variants(
                 name = f"{number:04d}-{row[0]}.png"
                 (folder / name).write_bytes(plan.renderer.variant(change).encode(Codec("png")))
                 files.append(str(folder / name))
-                fill = str(plan.renderer.fill) if row[0] == "box" else ""
+                fill = "" if isinstance(change, Identity | Window) else str(plan.renderer.fill)
                 writer.writerow([name, *row, fill, picture.digest[:DIGEST], ""])
     except OSError as error:
         raise OutputError(f"cannot write to {folder}: {error.strerror}") from error
@@ -116,15 +116,14 @@ def write_variants(
 
 
 def _row(change: Perturbation) -> tuple[str, ...]:
-    from probe.perturb import kind
+    from probe.perturb import name
 
     if isinstance(change, Identity):
-        return (kind(change), "", "", "", "")
-    edges = (change.x0, change.y0, change.x1, change.y1)
-    return (kind(change), *(repr(float(edge)) for edge in edges))
+        return (name(change), "", "", "", "")
+    return (name(change), *(repr(float(edge)) for edge in region_of(change)))
 
 
 def _caption(outcome: Scores | Failure, change: Perturbation, label: str) -> str:
     score = outcome.get(label) if isinstance(outcome, Scores) else None
     shown = "no score" if score is None else f"{score:.3g}"
-    return shown if isinstance(change, Box | Window) else f"whole {shown}"
+    return f"whole {shown}" if isinstance(change, Identity) else shown

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from probe.heatmap import Heatmap, Planes
 from probe.perturb.geometry import Pixels, pixels
-from probe.types import Canvas, Identity, Perturbation, Scores
+from probe.types import Canvas, Identity, Keep, Mask, Perturbation, Scores
 
 Sums = NDArray[np.float64]
 
@@ -73,6 +73,8 @@ class CoveringMean:
             return
         if self._reference is None:
             raise ValueError("the reference (an Identity) must come first")
+        if isinstance(perturbation, Keep | Mask):
+            raise ValueError(f"a covering mean takes boxes and windows, not {perturbation!r}")
         x0, y0, x1, y1 = pixels(perturbation, self.canvas)
         width, height = self.canvas.send
         area = (x1 - x0) * (y1 - y0) / (width * height)

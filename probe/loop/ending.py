@@ -15,7 +15,7 @@ def explained(stop: BaseException, order: Order, answers: Sequence[Answer]) -> B
     service ended the run in the middle."""
     if answers and isinstance(stop, AuthError | QuotaExhausted | RateLimited):
         kept = sum(isinstance(answer.outcome, Scores) for answer in answers)
-        left = 1 + len(order.opening) + order.variants + len(order.closing) - kept
+        left = order.answers - kept
         stop.args = (
             f"{stop}; {count(kept, 'answer')} kept, {left} left: the same command goes on",
         )

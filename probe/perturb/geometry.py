@@ -7,16 +7,18 @@ encoded as a picture of its own.
 
 from __future__ import annotations
 
+from hashlib import sha256
 from math import floor, isfinite
+from typing import assert_never
 
 from probe.errors import UsageError
-from probe.types import Box, Canvas, Identity, Perturbation, Window
+from probe.types import Box, Canvas, Identity, Keep, Mask, Perturbation, Rectangle, Window
 
 Pixels = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels of the send size; x1 and y1 are the first ones outside."""
 
 
-def pixels(perturbation: Perturbation, canvas: Canvas) -> Pixels:
+def pixels(perturbation: Identity | Rectangle, canvas: Canvas) -> Pixels:
     """The region in send pixels, snapped, within the picture, at least one cell of the grid.
 
     Every edge goes to the nearest multiple of the grid; the picture's own right and bottom edge
@@ -37,21 +39,22 @@ def pixels(perturbation: Perturbation, canvas: Canvas) -> Pixels:
 
 def _interval(low: float, high: float, side: int, grid: int) -> tuple[int, int]:
     low, high = (min(max(edge, 0.0), 1.0) * side for edge in (low, high))
-    start, end = _nearest_edge(low, side, grid), _nearest_edge(high, side, grid)
+    start, end = nearest_edge(low, side, grid), nearest_edge(high, side, grid)
     if start == end:
         start = min(floor((low + high) / 2 / grid), (side - 1) // grid) * grid
         end = min(start + grid, side)
     return start, end
 
 
-def _nearest_edge(position: float, side: int, grid: int) -> int:
+def nearest_edge(position: float, side: int, grid: int) -> int:
+    """The multiple of the grid, or the picture's own edge, that is nearest to a position."""
     edge = floor(position / grid + 0.5) * grid
     return side if abs(side - position) <= abs(min(edge, side) - position) else edge
 
 
 def snap(perturbation: Perturbation, canvas: Canvas) -> Perturbation:
     """The same perturbation with its edges on whole pixels; snapping again changes nothing."""
-    if isinstance(perturbation, Identity):
+    if isinstance(perturbation, Identity | Mask):
         return perturbation
     x0, y0, x1, y1 = pixels(perturbation, canvas)
     width, height = canvas.send
@@ -59,14 +62,38 @@ def snap(perturbation: Perturbation, canvas: Canvas) -> Perturbation:
 
 
 def kind(perturbation: Perturbation) -> str:
-    """What it is called in tables and files: identity, repeat, full, box or window."""
-    if isinstance(perturbation, Identity):
-        return "full" if perturbation.full else "repeat" if perturbation.repeat else "identity"
-    return "box" if isinstance(perturbation, Box) else "window"
+    """What it is called in tables and files: identity, repeat, full, box, window, keep or mask."""
+    match perturbation:
+        case Identity(repeat, full):
+            return "full" if full else "repeat" if repeat else "identity"
+        case Box():
+            return "box"
+        case Window():
+            return "window"
+        case Keep():
+            return "keep"
+        case Mask():
+            return "mask"
+        case _:
+            assert_never(perturbation)
+
+
+def name(perturbation: Perturbation) -> str:
+    """Its kind, and of a mask the beginning of its digest: what tables hold beside the region."""
+    if isinstance(perturbation, Mask):
+        return f"mask {sha256(perturbation.cells).hexdigest()[:12]}"
+    return kind(perturbation)
 
 
 def canonical(perturbation: Perturbation, canvas: Canvas) -> str:
-    """What the ledger's key holds: `box 16 24 48 64`, `window 0 0 9 9`, `identity 0 full`."""
+    """What the ledger's key holds: `box 16 24 48 64`, `window 0 0 9 9`, `identity 0 full`,
+    `mask 16x12 0.0 0.0 1.0 1.0 smooth DIGEST`."""
     if isinstance(perturbation, Identity):
         return f"identity {perturbation.repeat}{' full' if perturbation.full else ''}"
+    if isinstance(perturbation, Mask):
+        mask = perturbation
+        edges = " ".join(repr(float(edge)) for edge in mask.region)
+        smooth = " smooth" if mask.smooth else ""
+        digest = sha256(mask.cells).hexdigest()
+        return f"mask {mask.columns}x{mask.rows} {edges}{smooth} {digest}"
     return " ".join([kind(perturbation), *map(str, pixels(perturbation, canvas))])

@@ -12,7 +12,7 @@ from typing import Any
 from probe.errors import UsageError
 from probe.perturb.fixed import FixedDesign
 from probe.perturb.geometry import pixels
-from probe.types import Box, Canvas, Window
+from probe.types import Box, Canvas, Scene, Window
 
 Length = int | float
 Lengths = Length | tuple[Length, Length]
@@ -20,16 +20,16 @@ Lengths = Length | tuple[Length, Length]
 
 
 def grid(
-    canvas: Canvas, budget: int, seed: int, *, size: Lengths = 0.25, stride: Lengths = 0.125
+    scene: Scene, budget: int, seed: int, *, size: Lengths = 0.25, stride: Lengths = 0.125
 ) -> FixedDesign:
     """All positions of a box of `size` at steps of `stride`, row by row; `seed` is not used.
 
     Raises UsageError for lengths outside the picture, a stride that leaves gaps, and a budget
     below the number of positions.
     """
-    sizes = fractions("size", size, canvas.size)
-    strides = fractions("stride", stride, canvas.size)
-    columns, rows = positions(Box, sizes, strides, canvas)
+    sizes = fractions("size", size, scene.canvas.size)
+    strides = fractions("stride", stride, scene.canvas.size)
+    columns, rows = positions(Box, sizes, strides, scene.canvas)
     require(budget, len(columns) * len(rows), f"a grid of {len(columns)} x {len(rows)} positions")
     return FixedDesign(Box(x0, y0, x1, y1) for y0, y1 in rows for x0, x1 in columns)
 

@@ -16,11 +16,11 @@ import numpy as np
 from probe.errors import UsageError
 from probe.perturb.fixed import FixedDesign, distinct
 from probe.perturb.sobol import points
-from probe.types import Box, Canvas
+from probe.types import Box, Scene
 
 
 def multiscale(
-    canvas: Canvas,
+    scene: Scene,
     budget: int,
     seed: int,
     *,
@@ -43,7 +43,7 @@ def multiscale(
     if not 0 <= overshoot <= 0.5:
         raise UsageError(f"overshoot must be between 0 and 0.5, not {overshoot}")
     boxes = _boxes(seed, low, high, aspect, overshoot)
-    return FixedDesign(islice(distinct(boxes, canvas), budget))
+    return FixedDesign(islice(distinct(boxes, scene.canvas), budget))
 
 
 def _boxes(seed: int, low: float, high: float, aspect: float, overshoot: float) -> Iterator[Box]:

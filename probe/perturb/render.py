@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import assert_never
 
 from PIL import Image, ImageChops
 
 from probe.image import encode, scale
 from probe.perturb.fills import Colour, Fill
 from probe.perturb.geometry import Pixels, pixels
-from probe.types import Canvas, Codec, Identity, Perturbation, Variant, Window
+from probe.perturb.masks import opacity
+from probe.types import Box, Canvas, Codec, Identity, Keep, Mask, Perturbation, Variant, Window
 
 RENDER_VERSION = 1
 """Part of the ledger's key: raised whenever the same question gives other pixels."""
@@ -48,30 +50,53 @@ class Renderer:
         return Rendered(self, perturbation)
 
     def render(self, perturbation: Perturbation) -> Image.Image:
-        """A new RGB picture: the base with a cover, a window of it, or the base itself."""
-        if isinstance(perturbation, Identity):
-            return (self.image if perturbation.full else self.base).copy()
-        region = pixels(perturbation, self.canvas)
-        if isinstance(perturbation, Window):
-            return _enlarge(self.base.crop(region), self.min_side)
-        covered = self.base.copy()
-        patch = self.layer
-        covered.paste(patch if isinstance(patch, tuple) else patch.crop(region), region)
-        return covered
+        """A new RGB picture: the base under a cover, a window of it, or the base itself."""
+        match perturbation:
+            case Identity(full=full):
+                return (self.image if full else self.base).copy()
+            case Window():
+                window = self.base.crop(pixels(perturbation, self.canvas))
+                return _enlarge(window, self.min_side)
+            case Box():
+                return self._pasted(self.base, self.layer, pixels(perturbation, self.canvas))
+            case Keep():
+                return self._pasted(self.layer, self.base, pixels(perturbation, self.canvas))
+            case Mask():
+                covered = self.base.copy()
+                covered.paste(self.layer, mask=Image.fromarray(opacity(perturbation, self.canvas)))
+                return covered
+            case _:
+                assert_never(perturbation)
+
+    def _pasted(
+        self, under: Colour | Image.Image, over: Colour | Image.Image, region: Pixels
+    ) -> Image.Image:
+        """A new picture of `under` with that region of `over` in its place."""
+        whole = (
+            Image.new("RGB", self.base.size, under) if isinstance(under, tuple) else under.copy()
+        )
+        whole.paste(over if isinstance(over, tuple) else over.crop(region), region)
+        return whole
 
     def changes(self, perturbation: Perturbation) -> bool:
-        """Does it differ from the picture as sent? Looks at the covered
-        region only, at its first row first.
+        """Does it differ from the picture as sent? Of a box it looks at the covered region only,
+        at its first row first.
 
         An Identity changes nothing, except at full size where the picture is sent smaller.
         """
-        if isinstance(perturbation, Identity):
-            return perturbation.full and self.canvas.size != self.canvas.send
-        region = pixels(perturbation, self.canvas)
-        if isinstance(perturbation, Window):
-            return region != (0, 0, *self.canvas.send)
-        x0, y0, x1, _ = region
-        return self._differs((x0, y0, x1, y0 + 1)) or self._differs(region)
+        match perturbation:
+            case Identity(full=full):
+                return full and self.canvas.size != self.canvas.send
+            case Window():
+                return pixels(perturbation, self.canvas) != (0, 0, *self.canvas.send)
+            case Box():
+                region = x0, y0, x1, _ = pixels(perturbation, self.canvas)
+                return self._differs((x0, y0, x1, y0 + 1)) or self._differs(region)
+            case Keep() | Mask():
+                change = ImageChops.difference(self.render(perturbation), self.base)
+                return change.getbbox() is not None
+            case _:
+                assert_never(perturbation)
 
     def _differs(self, region: Pixels) -> bool:
         part, patch = self.base.crop(region), self.layer

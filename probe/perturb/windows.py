@@ -12,11 +12,11 @@ from math import isfinite
 from probe.errors import UsageError
 from probe.perturb.fixed import FixedDesign, distinct
 from probe.perturb.grid import Lengths, fractions, positions, require
-from probe.types import Canvas, Perturbation, Window
+from probe.types import Perturbation, Scene, Window
 
 
 def windows(
-    canvas: Canvas,
+    scene: Scene,
     budget: int,
     seed: int,
     *,
@@ -37,12 +37,12 @@ def windows(
     plan: list[Perturbation] = []
     needed = 0
     for scale in scales:
-        width, height = fractions("sizes", scale, canvas.size)
+        width, height = fractions("sizes", scale, scene.canvas.size)
         columns, rows = positions(
-            Window, (width, height), (width * stride, height * stride), canvas
+            Window, (width, height), (width * stride, height * stride), scene.canvas
         )
         needed += len(columns) * len(rows)
         if needed <= budget:
             plan += [Window(x0, y0, x1, y1) for y0, y1 in rows for x0, x1 in columns]
     require(budget, needed, f"windows of {len(scales)} scale{'s' if len(scales) > 1 else ''}")
-    return FixedDesign(distinct(plan, canvas))
+    return FixedDesign(distinct(plan, scene.canvas))

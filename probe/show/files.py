@@ -17,11 +17,11 @@ import numpy as np
 from PIL import Image
 
 from probe.errors import OutputError
-from probe.perturb import kind
+from probe.perturb import name
 from probe.result import Answer, Result
 from probe.show.figure import figure
 from probe.text import inert, printable
-from probe.types import Failure, Identity
+from probe.types import Failure, Identity, region_of
 
 SCHEMA = 1
 FILES = ("overlay.png", "map.npy", "map.npz", "scores.csv", "run.json")
@@ -136,11 +136,11 @@ def _about(answer: Answer) -> list[str]:
     change, outcome = answer.perturbation, answer.outcome
     edges = [""] * 4
     if not isinstance(change, Identity):
-        edges = [repr(float(edge)) for edge in (change.x0, change.y0, change.x1, change.y1)]
+        edges = [repr(float(edge)) for edge in region_of(change)]
     failure = ""
     if isinstance(outcome, Failure):
         failure = f"{outcome.kind}: {printable(outcome.message, 300)}"
-    return [kind(change), *edges, answer.source, inert(failure)]
+    return [name(change), *edges, answer.source, inert(failure)]
 
 
 def _heading(label: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain, cycle, repeat
 from math import isfinite
 
-from probe.types import Box, Failure, Identity, Perturbation, Sampler, Scores, Window
+from probe.types import Failure, Identity, Mask, Perturbation, Sampler, Scores, region_of
 
 Answer = Callable[[Perturbation], Scores | Failure]
 
@@ -67,8 +67,8 @@ def _drive(
 
 
 def _check_region(perturbation: Perturbation) -> None:
-    assert isinstance(perturbation, Box | Window), f"{perturbation!r} is not a sampler's to propose"
-    x0, y0, x1, y1 = perturbation.x0, perturbation.y0, perturbation.x1, perturbation.y1
+    assert not isinstance(perturbation, Identity), "the reference is not a sampler's to propose"
+    x0, y0, x1, y1 = region_of(perturbation)
     assert all(map(isfinite, (x0, y0, x1, y1))), f"{perturbation} has an edge that is no number"
     assert x0 < x1, f"{perturbation} is empty"
     assert y0 < y1, f"{perturbation} is empty"
@@ -81,6 +81,10 @@ def _model(label: str) -> Answer:
     def answer(perturbation: Perturbation) -> Scores:
         if isinstance(perturbation, Identity):
             return Scores({label: 0.9})
+        if isinstance(perturbation, Mask):
+            return Scores(
+                {label: 0.9 - 0.8 * sum(perturbation.cells) / 255 / len(perturbation.cells)}
+            )
         x0, y0, x1, y1 = TARGET
         width = min(x1, perturbation.x1) - max(x0, perturbation.x0)
         height = min(y1, perturbation.y1) - max(y0, perturbation.y0)

@@ -30,7 +30,7 @@ from probe.ledger import Ledger, Question
 from probe.limits import Limits
 from probe.methods import METHODS
 from probe.perturb import RENDER_VERSION, Renderer, canonical, parse_fill, snap
-from probe.types import Canvas, Codec, Failure, Identity, Perturbation, Scores, Variant
+from probe.types import Canvas, Codec, Failure, Identity, Perturbation, Scene, Scores, Variant
 from tests.benchmarks.network import cases
 
 JPEG = Codec("jpeg", 90)
@@ -80,7 +80,7 @@ def ratio(side: int, calls: int, repeats: int) -> tuple[float, float, float]:
     image = picture(side)
     canvas = Canvas(image.size, image.size, JPEG.grid)
     render = Renderer(image, canvas, parse_fill("mean"))
-    boxes = METHODS["multiscale"].plan(canvas, calls).ask(calls)
+    boxes = METHODS["multiscale"].plan(Scene(canvas), calls).ask(calls)
     sample = [render.render(box) for box in boxes[: min(calls, 128)]]
     runs, encodings = [], []
     with tempfile.TemporaryDirectory() as folder:
@@ -102,8 +102,8 @@ def parts(side: int, calls: int) -> dict[str, float]:
     def timed(name: str, work: Callable[[], object], answers: int = calls) -> None:
         spent[name] = 1e3 * seconds(work) / answers
 
-    boxes = list(METHODS["multiscale"].plan(canvas, calls).ask(calls))
-    timed("plan", lambda: METHODS["multiscale"].plan(canvas, calls).ask(calls))
+    boxes = list(METHODS["multiscale"].plan(Scene(canvas), calls).ask(calls))
+    timed("plan", lambda: METHODS["multiscale"].plan(Scene(canvas), calls).ask(calls))
     found: list[Perturbation] = []
     timed("snap", lambda: found.extend(snap(box, canvas) for box in boxes))
     digest = Picture(image, (), "").digest
