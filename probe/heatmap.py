@@ -45,6 +45,7 @@ class Heatmap:
     coverage    int32 (H, W), how many variants covered (or showed) the pixel.
     reference   the score of the unchanged picture, sent the way the variants were.
     calls       images sent for this map; 0 when the ledger knew all.
+    p_value     how often shuffled answers give as strong a map, where that was tested.
     """
 
     label: str
@@ -56,6 +57,7 @@ class Heatmap:
     calls: int = 0
     answers: int = 0
     image: Image.Image | None = None
+    p_value: float | None = None
 
     @cached_property
     def values(self) -> Plane:
@@ -99,6 +101,7 @@ class Heatmap:
             "reference": self.reference,
             "calls": self.calls,
             "answers": self.answers,
+            "p_value": self.p_value,
             "size": self.canvas.size,
             "send": self.canvas.send,
             "grid": self.canvas.grid,
@@ -140,6 +143,7 @@ class Heatmap:
                 calls=int(about["calls"]),
                 answers=int(about["answers"]),
                 image=image,
+                p_value=None if about.get("p_value") is None else float(about["p_value"]),
             )
         except UsageError:
             raise

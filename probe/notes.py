@@ -11,6 +11,8 @@ from probe.types import Failure, Identity, Scores
 FEW_LEVELS = 6
 MANY_VARIANTS = 16
 SMALL = 0.01
+CHANCE = 0.05
+"""A map that shuffled answers match more often than this may be noise."""
 
 
 def findings(result: Result, unknown: int = 0, damaged: int = 0, lost: int = 0) -> list[str]:
@@ -60,8 +62,11 @@ def _spread(scores: list[float], result: Result) -> list[str]:
             "Every variant got the same score: the map is flat, or the service ignores or caches "
             "what it is sent."
         ]
-    if high - low <= 2 * (result.noise or 0):
-        return ["No change above the noise of the service: nothing significant."]
+    if result.p_value is not None and result.p_value > CHANCE:
+        return [
+            "It does not matter which part is changed: shuffled answers give as strong a map in "
+            f"{result.p_value:.0%} of the cases, so nothing is significant."
+        ]
     levels = len(set(scores))
     if levels <= FEW_LEVELS:
         return [f"The scores take only {levels} values: pixels cannot be ranked finely."]

@@ -79,6 +79,8 @@ class Result:
     calls       images sent in this run, retries included. requests: how many requests.
     cost        what may have been billed for, None where no price is known; `currency` names it.
     noise       standard deviation of the unchanged picture's scores, None with fewer than two.
+    p_value     of a permutation test: how often shuffled answers give as strong a map of `label`;
+                None before the run has ended, and with too few answers to tell.
     missing     the score of a label that an answer leaves out; None: then it is a failure.
     complete    the budget was answered (perhaps with failures); False for a snapshot.
     notes       sentences for people: what was converted, what the map cannot show.
@@ -98,6 +100,7 @@ class Result:
     currency: str | None = None
     seconds: float = 0.0
     noise: float | None = None
+    p_value: float | None = None
     complete: bool = True
     missing: float | None = None
     notes: Sequence[str] = ()
@@ -143,7 +146,8 @@ class Result:
         if drift := self.drift(label):
             widened = np.hypot(heatmap.planes.stderr, np.float32(drift / 2))
             heatmap = replace(heatmap, planes=replace(heatmap.planes, stderr=widened))
-        return replace(heatmap, calls=self.calls, answers=known, image=self.image)
+        p_value = self.p_value if label == self.label else None
+        return replace(heatmap, calls=self.calls, answers=known, image=self.image, p_value=p_value)
 
     def spread(self, label: str | None = None) -> float | None:
         """Standard deviation of the unchanged picture's scores, None with fewer than two."""

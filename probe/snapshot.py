@@ -8,11 +8,12 @@ from functools import partial
 from typing import Literal
 
 from probe.api.transport.purse import Purse
+from probe.estimate.permutation import p_value
 from probe.loop import Loop
 from probe.notes import findings
 from probe.plan import Run
 from probe.result import Result, for_label
-from probe.types import Scores
+from probe.types import Identity, Scores
 
 
 def snapshot(
@@ -47,6 +48,17 @@ def snapshot(
     )
     if ended is None:
         return result
-    result = replace(result, noise=result.spread())
+    result = replace(result, noise=result.spread(), p_value=_p_value(result))
     remarks = findings(result, loop.unknown, loop.ledger.damaged, purse.lost)
     return replace(result, notes=(*result.notes, *remarks))
+
+
+def _p_value(result: Result) -> float | None:
+    """Whether it matters for the label which part is changed, by a permutation test."""
+    changes, scores = [], []
+    for answer in result.answers:
+        outcome = result.outcome(answer)
+        if isinstance(outcome, Scores) and not isinstance(answer.perturbation, Identity):
+            changes.append(answer.perturbation)
+            scores.append(outcome[result.label])
+    return p_value(changes, scores, result.canvas)

@@ -5,7 +5,7 @@ import sqlite3
 import numpy as np
 import pytest
 
-from probe import Failure, Prober, Scores, from_callable
+from probe import Failure, Heatmap, Prober, Scores, from_callable
 from probe.errors import ContractError, LabelError
 from probe.ledger import Ledger
 from probe.limits import Limits
@@ -31,13 +31,40 @@ def test_a_few_levels_cannot_rank_pixels(tmp_path):
     assert "only 3 values" in notes_of([0, 0.5, 1, 0.5] * 10, tmp_path)
 
 
-def test_nothing_above_the_noise_is_nothing_significant(tmp_path):
+def test_scores_that_do_not_hang_on_the_place_are_nothing_significant(tmp_path):
     noisy = [0.5, 0.6, *(0.5 + (i % 9) / 100 for i in range(37)), 0.4]
-    assert "nothing significant" in notes_of(noisy, tmp_path, repeats=2)
+    note = notes_of(noisy, tmp_path, repeats=2)
+    assert note.startswith("It does not matter which part is changed: shuffled answers give")
+    assert note.endswith("% of the cases, so nothing is significant.")
 
 
-def test_a_clear_map_needs_no_word(tmp_path):
-    assert notes_of([i / 40 for i in range(40)], tmp_path) == ""
+def test_a_map_of_noise_has_no_colour_and_one_of_evidence_has():
+    random = np.random.default_rng(0)
+
+    def noise(images):
+        return [{"x": 0.5 + random.normal(0, 0.2)} for _ in images]
+
+    flat = Prober(from_callable(noise, ["x"])).probe(planted_picture(), budget=40)
+    heatmap = flat.heatmap()
+    assert heatmap.p_value == flat.p_value > 0.05
+    assert np.ptp(np.asarray(heatmap.overlay()).astype(int), axis=2).max() < 30
+    real = Prober(Planted(), ledger=Ledger(None)).heatmap(planted_picture(), budget=40)
+    assert real.p_value == 0.005
+    assert np.ptp(np.asarray(real.overlay()).astype(int), axis=2).max() > 60
+
+
+def test_the_p_value_is_of_the_label_that_was_asked_about(tmp_path):
+    result = Prober(Planted(), ledger=Ledger(None)).probe(planted_picture(), "nsfw", budget=40)
+    assert result.heatmap("sfw").p_value is None
+    result.heatmap().save(tmp_path / "map.npz")
+    assert Heatmap.load(tmp_path / "map.npz").p_value == result.p_value
+
+
+def test_a_clear_map_needs_no_word():
+    def red(images):
+        return [{"x": image.resize((3, 3)).getpixel((1, 1))[0] / 255} for image in images]
+
+    assert not Prober(from_callable(red, ["x"])).probe(planted_picture(), budget=40).notes
 
 
 def test_damaged_answers_are_asked_again_and_said(tmp_path):

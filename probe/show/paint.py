@@ -13,6 +13,7 @@ from PIL import Image, ImageEnhance
 from probe.errors import UsageError
 from probe.heatmap import Heatmap
 from probe.image import open_image
+from probe.notes import CHANCE
 
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap
@@ -121,12 +122,14 @@ def unsure(heatmap: Heatmap) -> Mask:
     """(h, w), True where evidence is known and within two standard errors of zero.
 
     Where fewer than two answers cover a pixel, its error is not known, and so nothing is sure;
-    a zero without an error is.
+    a zero without an error is. Nor is anything of a map that shuffled answers match too often.
     """
     values = heatmap.planes.values
     if heatmap.kind != "evidence":
         return np.zeros(values.shape, bool)
     sure = np.abs(values) >= ERRORS * heatmap.planes.stderr
+    if (heatmap.p_value or 0) > CHANCE:
+        sure = values == 0
     unsure: Mask = np.isfinite(values) & ~sure
     return unsure
 

@@ -74,5 +74,5 @@ def significance(heatmap: Heatmap, unsure: NDArray[np.bool_]) -> str:
     if not unsure.any():
         return ""
     if unsure.sum() == np.isfinite(heatmap.planes.values).sum():
-        return "nothing significant: no part of the map is 2 standard errors from zero"
+        return "nothing significant: no part matters beyond the errors of the answers"
     return "not significant: within 2 standard errors of zero"
