@@ -50,17 +50,17 @@ def save_run(result: Result, folder: Path) -> list[Path]:
     else:
         why = "the map is empty" if result.image is not None else "the picture is not at hand"
         notes.append(f"No overlay.png: {why}.")
-    written.append(_write(folder / "map.npy", lambda file: np.save(file, heatmap.values)))
-    written.append(_write(folder / "map.npz", lambda file: heatmap.save(file.name)))
-    written.append(_write(folder / "scores.csv", lambda file: file.write(_table(result))))
+    written.append(write_file(folder / "map.npy", lambda file: np.save(file, heatmap.values)))
+    written.append(write_file(folder / "map.npz", lambda file: heatmap.save(file.name)))
+    written.append(write_file(folder / "scores.csv", lambda file: file.write(_table(result))))
     record = json.dumps(_record(result, notes), indent=1, allow_nan=False, default=str)
-    written.append(_write(folder / "run.json", lambda file: file.write(f"{record}\n".encode())))
+    written.append(write_file(folder / "run.json", lambda file: file.write(f"{record}\n".encode())))
     return written
 
 
 def save_sheet(image: Image.Image, path: Path) -> Path:
     """Write a drawn picture as PNG; raises OutputError."""
-    return _write(path, lambda file: image.save(file, "PNG"))
+    return write_file(path, lambda file: image.save(file, "PNG"))
 
 
 def open_folder(folder: Path) -> str | None:
@@ -94,10 +94,10 @@ def open_folder(folder: Path) -> str | None:
 
 def mark_folder(folder: Path, plan: str) -> None:
     """Note whose results are about to be written; raises OutputError."""
-    _write(folder / MARK, lambda file: file.write(plan.encode()))
+    write_file(folder / MARK, lambda file: file.write(plan.encode()))
 
 
-def _write(path: Path, fill: Callable[[IO[bytes]], Any]) -> Path:
+def write_file(path: Path, fill: Callable[[IO[bytes]], Any]) -> Path:
     """Fill a new file beside `path` and put it in its place, or leave nothing behind."""
     part = path.with_name(f".{path.name}.{token_hex(4)}.part")
     try:
