@@ -25,16 +25,32 @@ RECORD = np.dtype([("digest", "S32"), ("score", "<f8")])
 
 @dataclass(frozen=True)
 class Case:
-    """A picture with planted evidence; mask is bool (224, 224)."""
+    """A picture with planted evidence; mask is bool (224, 224), None where nothing was planted."""
 
     name: str
     image: Image.Image
-    mask: NDArray[np.bool_]
+    mask: NDArray[np.bool_] | None
     boxes: int
     score: float
 
 
 def cases() -> list[Case]:
+    """The first 18."""
+    return _planted("cases.json")
+
+
+def more() -> list[Case]:
+    """Those that `plant` makes: other backgrounds, shapes, sizes and places."""
+    return _planted("more.json")
+
+
+def retina() -> Case:
+    """A real false positive, squeezed to 224 x 224; no mask."""
+    image = Image.open(HERE.parents[1] / "examples" / "retina.jpg").convert("RGB")
+    return Case("retina", image.resize((224, 224), Image.Resampling.BICUBIC), None, 0, 0.316)
+
+
+def _planted(index: str) -> list[Case]:
     folder = HERE / "cases"
     return [
         Case(
@@ -44,7 +60,7 @@ def cases() -> list[Case]:
             len(entry["boxes"]),
             entry["nsfw"],
         )
-        for entry in json.loads((folder / "cases.json").read_text())
+        for entry in json.loads((folder / index).read_text())
     ]
 
 
@@ -90,8 +106,9 @@ class Network:
         return [{"nsfw": self(image)} for image in images]
 
     def save(self) -> None:
-        with self._path.open("ab") as file:
-            np.array(self._new, RECORD).tofile(file)
+        """One append, so that processes may share the file."""
+        with self._path.open("ab", buffering=0) as file:
+            file.write(np.array(self._new, RECORD).tobytes())
         self._new = []
 
     def __enter__(self) -> Network:
