@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from probe.backends.names import service
     from probe.errors import Interrupted, ProbeError
     from probe.heatmap import Heatmap
+    from probe.judging import judge
     from probe.plan import Plan
     from probe.prober import Prober
     from probe.result import Result
@@ -35,6 +36,7 @@ _HOME = {
     "Scores": "probe.types",
     "Window": "probe.types",
     "from_callable": "probe.backends",
+    "judge": "probe.judging",
     "service": "probe.backends.names",
 }
 
@@ -51,6 +53,7 @@ __all__ = [
     "Scores",
     "Window",
     "from_callable",
+    "judge",
     "service",
 ]
 

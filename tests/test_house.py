@@ -14,7 +14,7 @@ import probe
 ROOT = Path(probe.__file__).parent
 ROOMS = """
 errors text types limits source convert image heatmap result notes perturb estimate methods ledger
-api backends providers signals loop plan snapshot prober judge decide show mock testing cli
+api backends providers signals loop plan snapshot prober judging decide show mock testing cli
 """.split()  # noqa: SIM905
 WORLDS = {
     "requests": {"api"},
@@ -48,6 +48,7 @@ def test_the_public_names_are_these():
         "Scores",
         "Window",
         "from_callable",
+        "judge",
         "service",
     ]
     for name in probe.__all__:
