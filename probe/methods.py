@@ -13,8 +13,19 @@ from functools import partial
 from typing import Any
 
 from probe.errors import UsageError, nearest
-from probe.estimate import CoveringMean
-from probe.perturb import FixedDesign, grid, multiscale, windows
+from probe.estimate import Contrast, CoverAndKeep, CoveringMean, KeepingMean, Regression
+from probe.estimate.regression import ridge, shapley
+from probe.perturb import (
+    FixedDesign,
+    cover_and_keep,
+    grid,
+    keep,
+    kernelshap,
+    lime,
+    multiscale,
+    rise,
+    windows,
+)
 from probe.types import Canvas, Estimator, Sampler, Scene
 
 DEFAULT = "multiscale"
@@ -88,6 +99,21 @@ METHODS: dict[str, Method] = {
             "the crop experiment: windows sent by themselves",
             windows,
             partial(CoveringMean, kind="score", weight="area"),
+        ),
+        Method("keep", "all but a region is covered, of many sizes", keep, KeepingMean),
+        Method("cover+keep", "boxes and kept regions in turn", cover_and_keep, CoverAndKeep),
+        Method("rise", "random smooth grids of covers (RISE)", rise, Contrast),
+        Method(
+            "lime",
+            "superpixels on and off at random (LIME)",
+            lime,
+            partial(Regression, fit=ridge),
+        ),
+        Method(
+            "kernelshap",
+            "Shapley values of superpixels (Kernel SHAP)",
+            kernelshap,
+            partial(Regression, fit=shapley),
         ),
     )
 }

@@ -3,9 +3,9 @@ import pytest
 
 from probe.errors import UsageError
 from probe.methods import METHODS, Method, method
-from probe.perturb import snap
+from probe.perturb import opacity, snap
 from probe.testing.samplers import check_sampler
-from probe.types import Box, Canvas, Identity, Scene, Scores, Window
+from probe.types import Box, Canvas, Identity, Mask, Scene, Scores, Window
 
 CANVAS = Canvas((96, 64), (96, 64), 8)
 TARGET = (0.25, 0.25, 0.5, 0.75)
@@ -16,10 +16,13 @@ def score_of(perturbation):
     if isinstance(perturbation, Identity):
         return 0.9
     x0, y0, x1, y1 = TARGET
+    if isinstance(perturbation, Mask):
+        covered = opacity(perturbation, CANVAS)[16:48, 24:48]
+        return 0.9 * (1 - covered.mean() / 255)
     width = min(x1, perturbation.x1) - max(x0, perturbation.x0)
     height = min(y1, perturbation.y1) - max(y0, perturbation.y0)
     share = max(width, 0) * max(height, 0) / ((x1 - x0) * (y1 - y0))
-    return 0.9 * (share if isinstance(perturbation, Window) else 1 - share)
+    return 0.9 * (1 - share if isinstance(perturbation, Box) else share)
 
 
 def heat(name, budget=63, **options):
@@ -51,6 +54,11 @@ def test_the_kinds_of_maps():
         "multiscale": "evidence",
         "grid": "evidence",
         "windows": "score",
+        "keep": "evidence",
+        "cover+keep": "evidence",
+        "rise": "evidence",
+        "lime": "evidence",
+        "kernelshap": "evidence",
     }
 
 

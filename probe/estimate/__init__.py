@@ -1,5 +1,8 @@
-"""Scores to maps: online sums."""
+"""Scores to maps: online sums, and linear models of what is shown."""
 
 from probe.estimate.covering import CoveringMean
+from probe.estimate.keeping import CoverAndKeep, KeepingMean
+from probe.estimate.masked import Contrast
+from probe.estimate.regression import Regression
 
-__all__ = ["CoveringMean"]
+__all__ = ["Contrast", "CoverAndKeep", "CoveringMean", "KeepingMean", "Regression"]

@@ -7,14 +7,15 @@ box that matters says more about its pixels than a large one.
 
 from __future__ import annotations
 
-from math import ceil, exp, floor, log
+from math import exp, log
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from probe.estimate.seen import seen_pixels
 from probe.heatmap import Heatmap, Planes
-from probe.perturb.geometry import Pixels, pixels
+from probe.perturb.geometry import pixels
 from probe.types import Canvas, Identity, Keep, Mask, Perturbation, Scores
 
 Sums = NDArray[np.float64]
@@ -60,7 +61,7 @@ class CoveringMean:
         self._sums = np.zeros((height + 1, width + 1, 5))
         # rows and columns where a region may begin or end: between them the map is constant
         self._rows, self._columns = np.zeros(height + 1, bool), np.zeros(width + 1, bool)
-        x0, y0, x1, y1 = _seen(canvas)
+        x0, y0, x1, y1 = seen_pixels(canvas)
         self._rows[[0, y0, y1]] = self._columns[[0, x0, x1]] = True
 
     def update(self, perturbation: Perturbation, scores: Scores) -> None:
@@ -104,7 +105,7 @@ class CoveringMean:
         mean_score = self._reference - mean
         values = mean * shrinkage if self.kind == "evidence" else mean_score
         if self.kind == "evidence":
-            x0, y0, x1, y1 = _seen(self.canvas)
+            x0, y0, x1, y1 = seen_pixels(self.canvas)
             seen = (y0 <= rows[:, None]) & (rows[:, None] < y1) & (x0 <= columns) & (columns < x1)
             for plane in (values, stderr, mean_score):
                 plane[~seen] = np.nan
@@ -134,11 +135,3 @@ class CoveringMean:
             return 1.0
         prior = exp(self._log_weights / self._answers)
         return total / (total + prior)
-
-
-def _seen(canvas: Canvas) -> Pixels:
-    """Pixels that at least touch what the model looks at: x0, y0, x1, y1."""
-    width, height = canvas.send
-    x0, y0, x1, y1 = canvas.seen
-    left, top = floor(x0 * width + 1e-9), floor(y0 * height + 1e-9)
-    return left, top, ceil(x1 * width - 1e-9), ceil(y1 * height - 1e-9)

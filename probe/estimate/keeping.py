@@ -1,0 +1,100 @@
+"""What keeping a region brings, and both sides of a region: covered and kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from probe.estimate.covering import CoveringMean
+from probe.heatmap import Heatmap, Planes
+from probe.perturb.geometry import pixels
+from probe.types import Box, Canvas, Identity, Keep, Perturbation, Scores
+
+
+class KeepingMean:
+    """map(p) = the weighted mean score of the keeps that show p, less the score of the empty
+    picture, in the score's unit; the sums, weights, shrinkage and errors of `CoveringMean`.
+
+    The empty picture is the Box over everything, asked before the keeps. Where it has no answer,
+    zero stands in its place.
+    """
+
+    def __init__(self, canvas: Canvas, label: str) -> None:
+        self.canvas = canvas
+        self.label = label
+        self._kept = CoveringMean(canvas, label, kind="evidence", shrink=True, weight="area")
+        self._reference: float | None = None
+        self._empty: float | None = None
+        self._begun = False
+
+    def update(self, perturbation: Perturbation, scores: Scores) -> None:
+        if self.label not in scores:
+            return
+        if isinstance(perturbation, Identity):
+            if self._reference is None and not perturbation.full:
+                self._reference = scores[self.label]
+        elif isinstance(perturbation, Keep):
+            if not self._begun:
+                self._begin()
+            x0, y0, x1, y1 = perturbation.x0, perturbation.y0, perturbation.x1, perturbation.y1
+            self._kept.update(Box(x0, y0, x1, y1), scores)
+        elif isinstance(perturbation, Box) and is_whole(perturbation, self.canvas):
+            self._empty = scores[self.label]
+
+    def _begin(self) -> None:
+        self._begun = True
+        self._kept.update(Identity(), Scores({self.label: self._empty or 0.0}))
+
+    def heatmap(self) -> Heatmap:
+        """The map so far; raises ValueError before the reference."""
+        if self._reference is None:
+            raise ValueError("no map before the reference's answer")
+        if not self._begun:
+            self._begin()
+        kept = self._kept.heatmap()
+        planes = replace(kept.planes, values=-kept.planes.values)
+        answers = kept.answers + (self._empty is not None)
+        return replace(kept, planes=planes, reference=self._reference, answers=answers)
+
+
+class CoverAndKeep:
+    """map(p) = the mean of what covering p takes and what keeping it brings, in the score's unit.
+
+    The two are a part's contribution when it is the last to be added and when it is the first:
+    the ends of the average over all orders that a Shapley value is. The standard error is that
+    of the mean of two independent maps; where one side has no answer the other stands alone.
+    """
+
+    def __init__(self, canvas: Canvas, label: str) -> None:
+        self.canvas = canvas
+        self._covered = CoveringMean(canvas, label, kind="evidence", shrink=True, weight="area")
+        self._kept = KeepingMean(canvas, label)
+
+    def update(self, perturbation: Perturbation, scores: Scores) -> None:
+        self._kept.update(perturbation, scores)
+        empty = isinstance(perturbation, Box) and is_whole(perturbation, self.canvas)
+        if isinstance(perturbation, Identity | Box) and not empty:
+            self._covered.update(perturbation, scores)
+
+    def heatmap(self) -> Heatmap:
+        """The map so far; raises ValueError before the reference."""
+        covered, kept = self._covered.heatmap(), self._kept.heatmap()
+        one, other = covered.planes, kept.planes
+        alone, lone = np.isnan(other.values), np.isnan(one.values)
+        values = np.where(
+            alone, one.values, np.where(lone, other.values, (one.values + other.values) / 2)
+        )
+        errors = np.hypot(one.stderr, other.stderr) / 2
+        stderr = np.where(alone, one.stderr, np.where(lone, other.stderr, errors))
+        planes = Planes(
+            values=values.astype(np.float32),
+            stderr=stderr.astype(np.float32),
+            mean_score=one.mean_score,
+            coverage=one.coverage + other.coverage,
+        )
+        return replace(covered, planes=planes, answers=covered.answers + kept.answers)
+
+
+def is_whole(box: Box, canvas: Canvas) -> bool:
+    return pixels(box, canvas) == (0, 0, *canvas.send)
