@@ -104,23 +104,7 @@ connection = _stack(
     click.option("--allow-http", is_flag=True, help="Send keys without encryption."),
 )
 
-service = _stack(
-    click.option(
-        "--api",
-        default="local",
-        show_default=True,
-        metavar="NAME|URL|FILE",
-        help="Who scores: local (a real NSFW network), skin (a 1996 skin filter), a service by its "
-        "name (`probe providers` lists them) or by its profile's file (.toml), the URL of a "
-        "server, or an ONNX file.",
-    ),
-    connection,
-    click.option(
-        "--scores",
-        type=click.Path(),
-        metavar="FILE",
-        help="Read the scores from a CSV that `probe variants --write` made and you filled in.",
-    ),
+sending = _stack(
     click.option(
         "--side", default=512, show_default=True, help="Longest side that is sent, in px."
     ),
@@ -138,6 +122,29 @@ service = _stack(
         envvar="PROBE_LEDGER",
         help="The file that answers are kept in.",
     ),
+)
+
+SENDING = ("side", "codec", "ledger", "offline", "repeats", "max_calls", "max_cost", "max_time")
+"""The options of `sending`, which are arguments of Prober."""
+
+service = _stack(
+    click.option(
+        "--api",
+        default="local",
+        show_default=True,
+        metavar="NAME|URL|FILE",
+        help="Who scores: local (a real NSFW network), skin (a 1996 skin filter), a service by its "
+        "name (`probe providers` lists them) or by its profile's file (.toml), the URL of a "
+        "server, or an ONNX file.",
+    ),
+    connection,
+    click.option(
+        "--scores",
+        type=click.Path(),
+        metavar="FILE",
+        help="Read the scores from a CSV that `probe variants --write` made and you filled in.",
+    ),
+    sending,
 )
 
 design = _stack(
@@ -247,14 +254,19 @@ def make_backend(spec: str, given: dict[str, Any]) -> Backend:
     return resolve(spec, variables(given), connection_of(given))
 
 
-def make_prober(given: dict[str, Any]) -> Prober:
-    """The Prober that the shared options describe."""
-    from probe.prober import Prober
-
+def start_logging(given: dict[str, Any]) -> None:
+    """What --verbose asks for."""
     if given.get("verbose"):
         import logging
 
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+
+
+def make_prober(given: dict[str, Any]) -> Prober:
+    """The Prober that the shared options describe."""
+    from probe.prober import Prober
+
+    start_logging(given)
     if given.get("scores"):
         from probe.backends.table import ScoresFile
 
@@ -262,16 +274,7 @@ def make_prober(given: dict[str, Any]) -> Prober:
     else:
         backend = make_backend(given["api"], given)
     return Prober(
-        backend,
-        fill=given.get("fill", "mean"),
-        side=given["side"],
-        codec=given["codec"],
-        ledger=given["ledger"],
-        offline=given["offline"],
-        repeats=given["repeats"],
-        max_calls=given["max_calls"],
-        max_cost=given["max_cost"],
-        max_time=given["max_time"],
+        backend, fill=given.get("fill", "mean"), **{name: given[name] for name in SENDING}
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import count as numbers
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,22 +61,29 @@ def stem_of(image: str) -> str:
     return "stdin" if image == "-" else os.fsdecode(os.fsencode(Path(image).stem)[:200])
 
 
-@contextmanager
-def results_folder(image: str, plan: Plan, given: dict[str, Any]) -> Iterator[Path]:
-    """The folder for the run's files, held against other processes.
+def results_folder(image: str, plan: Plan, given: dict[str, Any]) -> AbstractContextManager[Path]:
+    """The folder for a run's files: IMG.probe, IMG.METHOD.probe for other methods."""
+    name = stem_of(image) + ("" if plan.method == "multiscale" else f".{plan.method}")
+    return held_folder(name, "probe", plan.digest, given)
 
-    Without --out it is IMG.probe, or the next of IMG-2.probe, IMG-3.probe ... that is free or
-    holds this very plan. Another plan's --out is refused without --force.
+
+@contextmanager
+def held_folder(
+    name: str, ending: str, digest: str, given: dict[str, Any], record: str = "run.json"
+) -> Iterator[Path]:
+    """A folder for files, held against other processes.
+
+    Without --out it is NAME.ENDING, or the next of NAME-2.ENDING, NAME-3.ENDING ... that is free
+    or holds this very plan, which `record` says. Another plan's --out is refused without --force.
     """
     from filelock import FileLock, Timeout
 
     from probe.show import mark_folder, open_folder
 
-    name = stem_of(image) + ("" if plan.method == "multiscale" else f".{plan.method}")
     for number in numbers(1):
-        folder = Path(given["out"] or f"{name}{'' if number == 1 else f'-{number}'}.probe")
-        before = open_folder(folder)
-        if before is None or before == plan.digest or given["force"]:
+        folder = Path(given["out"] or f"{name}{'' if number == 1 else f'-{number}'}.{ending}")
+        before = open_folder(folder, record)
+        if before is None or before == digest or given["force"]:
             break
         if given["out"]:
             raise UsageError(
@@ -98,7 +105,7 @@ def results_folder(image: str, plan: Plan, given: dict[str, Any]) -> Iterator[Pa
             f"cannot write into {printable(str(folder))}: {error.strerror or error}"
         ) from error
     try:
-        mark_folder(folder, plan.digest)
+        mark_folder(folder, digest)
         yield folder
     finally:
         with suppress(OSError):

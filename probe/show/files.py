@@ -63,12 +63,13 @@ def save_sheet(image: Image.Image, path: Path) -> Path:
     return write_file(path, lambda file: image.save(file, "PNG"))
 
 
-def open_folder(folder: Path) -> str | None:
+def open_folder(folder: Path, record: str = "run.json") -> str | None:
     """Make `folder`, see that it can be written, and read whose results lie in it.
 
-    Returns the digest of their plan, None where none of a run's files is there. Files without a
-    run.json belong to the plan that `mark_folder` noted last: its writing broke off. Those of
-    nobody count as another run's: "". Raises OutputError, before anything is paid for.
+    Returns the digest of their plan, None where none of a run's files is there. Files without
+    their `record` (JSON, with the plan in its settings) belong to the plan that `mark_folder`
+    noted last: its writing broke off. Those of nobody count as another run's: "". Raises
+    OutputError, before anything is paid for.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,15 +80,15 @@ def open_folder(folder: Path) -> str | None:
         raise OutputError(
             f"cannot write into {printable(str(folder), 300)}: {error.strerror or error}"
         ) from error
-    record = folder / "run.json"
-    if not any((folder / name).exists() for name in FILES):
+    path = folder / record
+    if not any((folder / name).exists() for name in (*FILES, record)):
         return None
     try:
-        if not record.exists():
+        if not path.exists():
             return (folder / MARK).read_text("utf-8")
-        if not record.is_file() or record.stat().st_size > MAX_RECORD:
+        if not path.is_file() or path.stat().st_size > MAX_RECORD:
             return ""
-        return str(json.loads(record.read_text("utf-8"))["settings"]["plan"])
+        return str(json.loads(path.read_text("utf-8"))["settings"]["plan"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""
 
