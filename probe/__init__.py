@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from probe.backends import from_callable
     from probe.backends.names import service
+    from probe.decide.redact import redact
     from probe.errors import Interrupted, ProbeError
     from probe.heatmap import Heatmap
     from probe.judging import judge
@@ -36,6 +37,7 @@ _HOME = {
     "Scores": "probe.types",
     "Window": "probe.types",
     "from_callable": "probe.backends",
+    "redact": "probe.decide.redact",
     "judge": "probe.judging",
     "service": "probe.backends.names",
 }
@@ -54,6 +56,7 @@ __all__ = [
     "Window",
     "from_callable",
     "judge",
+    "redact",
     "service",
 ]
 

@@ -49,6 +49,7 @@ def test_the_public_names_are_these():
         "Window",
         "from_callable",
         "judge",
+        "redact",
         "service",
     ]
     for name in probe.__all__:

@@ -22,6 +22,7 @@ COMMANDS = {
     "crop": "probe.cli.crop",
     "plan": "probe.cli.plan",
     "variants": "probe.cli.variants",
+    "redact": "probe.cli.redact",
     "providers": "probe.cli.providers",
     "serve": "probe.cli.serve",
     "ledger": "probe.cli.ledger",

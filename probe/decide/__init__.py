@@ -1,0 +1,1 @@
+"""What would change the decision, and which service looks at what."""

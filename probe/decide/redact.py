@@ -1,0 +1,196 @@
+"""The smallest cover that changes the decision: redact(prober, "party.jpg", below=0.5).
+
+The answers of a map guide a search for few, small boxes, at the size that is sent. The cover that
+it finds is put on the picture at full size, and that picture is sent, and has to pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from probe.decide.redact_picture import Final, finished
+from probe.decide.redact_record import Redaction, Tried
+from probe.decide.redact_work import Work, by_size, tried
+from probe.decide.search import Goal, Ground
+from probe.decide.search_moves import area
+from probe.errors import UsageError
+from probe.limits import Limits
+from probe.result import Result
+from probe.types import WHOLE, Canvas, Codec
+
+if TYPE_CHECKING:
+    from probe.prober import Prober, Source
+
+ATTEMPTS = 3
+"""So many finished pictures are sent at most."""
+DEFAULT = 0.5
+FLAT = 1e-6
+SURE = 0.1
+"""How much further than it fell short a cover has to go at the next attempt, in log-odds."""
+
+
+def redact(
+    prober: Prober,
+    image: Source,
+    label: str | None = None,
+    below: float | None = None,
+    above: float | None = None,
+    budget: int = 64,
+    *,
+    map_budget: int = 64,
+    boxes: int = 3,
+    max_area: float = 0.5,
+    seed: int = 0,
+    codec: Codec | None = None,
+    watch: Callable[[Result], object] = lambda result: None,
+) -> Redaction:
+    """Find the smallest cover that brings the score of `label` under `below` (or, with `above`,
+    to it or over it), and make sure by a call on the finished picture.
+
+    label: by default the backend's own question, else the label with the highest score.
+    below, above: between 0 and 1, one of them; by default `below` the service's own threshold,
+        or 0.5. A score of exactly the threshold counts as yes.
+    budget: how many answers may be used beside those of the map (`map_budget`), the finished
+        picture's among them. boxes: how many a cover may consist of. max_area: the largest share
+        of the picture that may be covered. codec: the form of the finished file, PNG by default.
+    watch: called with a Result whenever answers came in.
+
+    That nothing was found is an answer, not an error. Raises what `Prober.probe` raises, and
+    UsageError for numbers that make no sense, before any call.
+    """
+    _check(below, above, budget, boxes, max_area)
+    codec = codec or Codec("png")
+    alone = prober.score(image, label)
+    work = Work(prober, alone, seed, watch)
+    unchanged = by_size(alone)
+    reserved = ATTEMPTS * len(unchanged)
+    if budget <= reserved:
+        raise UsageError(
+            f"the budget is {budget}: it must be at least {reserved + 1} ({reserved} for sending "
+            "finished pictures)"
+        )
+    goal = _goal(alone, below, above, prober.backend.limits)
+    start = Redaction(
+        found=False,
+        label=alone.label,
+        threshold=goal.threshold,
+        above=goal.above,
+        reference=dict(alone.reference),
+        score=None,
+        spent=work.spent,
+        notes=alone.notes,
+        backend=alone.backend,
+        picture=work.picture.name,
+    )
+    if all(map(goal.passes, unchanged.values())):
+        return _passed(start, finished(work.renderer, (), codec), unchanged)
+    mapped = work.map(map_budget)
+    ground = Ground(alone.canvas, boxes)
+    aimed = _aimed(goal, unchanged, mapped.noise or 0.0)
+    search, searched = work.search(ground, aimed, mapped, budget - reserved)
+    tries = [*tried(mapped, "map", {}), *tried(searched, "search", search.asked)]
+    start = replace(start, notes=(*mapped.notes, *_remarks(tries, goal, alone.canvas)))
+    cover, short = search.best, list[str]()
+    for attempt in range(ATTEMPTS):
+        if cover is None or ground.share(cover) > max_area:
+            break
+        final = finished(work.renderer, cover, codec)
+        scores = work.verify(final)
+        worst = min(scores.values(), key=goal.taken)
+        tries.append(Tried(final.boxes, final.area, worst, "final"))
+        start = replace(start, notes=(*start.notes, *short), tried=tries)
+        if all(map(goal.passes, scores.values())):
+            return _passed(start, final, scores)
+        short = [_short(final.area, worst)]
+        aimed = aimed.harder(goal.needed - goal.taken(worst) + SURE)
+        grown = ground.moves.grown(cover, attempt + 1)
+        cover = min(search.passing(aimed), key=area, default=grown)
+    return _missed(replace(start, notes=(*start.notes, *short), tried=tries), goal, max_area)
+
+
+def _passed(start: Redaction, final: Final, scores: Mapping[str, float]) -> Redaction:
+    return replace(
+        start,
+        found=True,
+        score=scores["sent"],
+        scores=scores,
+        boxes=final.boxes,
+        area=final.area,
+        image=final.image,
+        data=final.data,
+    )
+
+
+def _missed(start: Redaction, goal: Goal, max_area: float) -> Redaction:
+    """With the closest that any cover came, and whether a larger one would do."""
+    scored = [one for one in start.tried if one.score is not None]
+    if not scored:
+        return replace(start, notes=(*start.notes, "No covered picture got a score."))
+    closest = max(scored, key=lambda one: goal.taken(one.score or 0.0))
+    passing = [one.area for one in scored if one.score is not None and goal.passes(one.score)]
+    notes = [*start.notes]
+    if passing and min(passing) > max_area:
+        notes.append(
+            f"Covering {min(passing):.0%} of the picture would do, more than the {max_area:.0%} "
+            "that may be covered."
+        )
+    return replace(start, score=closest.score, notes=notes)
+
+
+def _short(area: float, worst: float) -> str:
+    return (
+        f"The finished picture with {area:.1%} covered scored {worst:.3g}, other than the variant "
+        "that was searched with: more was covered."
+    )
+
+
+def _remarks(tries: Sequence[Tried], goal: Goal, canvas: Canvas) -> list[str]:
+    notes = []
+    scores = [one.score for one in tries if one.score is not None]
+    least = max(FLAT, 2 * goal.noise)
+    if scores and max(abs(score - goal.reference) for score in scores) <= least:
+        notes.append(
+            f"No cover moved the score by more than {least:.2g}: the label hangs on nothing in "
+            "the picture, or the service ignores what it is sent."
+        )
+    if canvas.seen != WHOLE:
+        width, height = canvas.size
+        x0, y0, x1, y1 = canvas.seen
+        box = f"{round(x0 * width)},{round(y0 * height)}-{round(x1 * width)},{round(y1 * height)}"
+        notes.append(f"The model looks at {box} px alone: what lies outside needs no cover.")
+    return notes
+
+
+def _goal(alone: Result, below: float | None, above: float | None, limits: Limits) -> Goal:
+    threshold = above if above is not None else below
+    if threshold is None:
+        asked = limits.threshold if alone.label == limits.question else None
+        threshold = DEFAULT if asked is None else asked
+    reference = alone.reference[alone.label]
+    return Goal(alone.label, threshold, reference, above is not None)
+
+
+def _aimed(goal: Goal, unchanged: Mapping[str, float], noise: float) -> Goal:
+    """What the search at send size has to reach, so that the full size passes too and noise
+    does not make a cover pass."""
+    gap = max(0.0, *(-goal.taken(score) for score in unchanged.values()))
+    aimed = replace(goal.harder(gap), noise=noise)
+    margin = 2 * noise * (1 if goal.above else -1)
+    return replace(aimed, threshold=min(max(aimed.threshold + margin, 0.0), 1.0))
+
+
+def _check(
+    below: float | None, above: float | None, budget: int, boxes: int, max_area: float
+) -> None:
+    if below is not None and above is not None:
+        raise UsageError("give below or above, not both")
+    for name, value in (("below", below), ("above", above), ("max_area", max_area)):
+        if value is not None and not 0 <= value <= 1:
+            raise UsageError(f"{name} must be between 0 and 1, not {value}")
+    if below == 0:
+        raise UsageError("no score is below 0: give below a number above 0")
+    for name, number in (("budget", budget), ("boxes", boxes)):
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise UsageError(f"{name} must be a whole number from 1, not {number!r}")

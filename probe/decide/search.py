@@ -1,0 +1,230 @@
+"""Looks for the smallest cover that brings a score to the other side of a threshold.
+
+A sampler that learns, in a few rounds of questions that can be asked at once. Each round guesses
+what many covers would score, from all answers so far, and asks those that promise the largest
+gain: the probability of passing times the logarithm of how much smaller the cover would be
+(Jones, Schonlau and Welch, "Efficient Global Optimization of Expensive Black-Box Functions", 1998;
+Gardner et al., "Bayesian Optimization with Inequality Constraints", ICML 2014). Within a round
+each is chosen as if those before it had answered as guessed (the "kriging believer" of Ginsbourger,
+Le Riche and Carraro, 2010).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import ceil, exp, floor, log
+
+import numpy as np
+from scipy.special import ndtr
+
+from probe.decide.search_field import Array, Field, Lattice
+from probe.decide.search_moves import Cover, Moves, area
+from probe.types import Box, Canvas, Failure, Identity, Mask, Perturbation, Scores
+
+ROUNDS = 6
+STEPS = 64
+"""Steps of the grid on the longer side of the picture as sent."""
+LEAST = 0.01
+"""A round that promises no cover smaller by so much (in logarithms) is not asked."""
+PASSING, FAILING = 5, 3
+"""So many of the smallest covers that pass, and of those that nearly do, are changed ..."""
+OFTEN, SELDOM = 60, 12
+"""... so often; and each of those around the heaviest cells."""
+NOISE = 0.05
+"""Of an answer, in log-odds, where the service is not noisier."""
+FURTHEST = 0.002
+"""Scores nearer to 0 or 1 than this are taken for this near, before log-odds are made of them."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """The score of `label` has to get under `threshold`, or with `above` to it or over it.
+
+    reference: of the unchanged picture. noise: standard deviation of a score.
+    """
+
+    label: str
+    threshold: float
+    reference: float
+    above: bool = False
+    noise: float = 0.0
+
+    def passes(self, score: float) -> bool:
+        return score >= self.threshold if self.above else score < self.threshold
+
+    def taken(self, score: float) -> float:
+        """How far a score is from the reference, in log-odds, towards the threshold positive."""
+        moved = log_odds(self.reference) - log_odds(score)
+        return -moved if self.above else moved
+
+    @property
+    def needed(self) -> float:
+        return self.taken(self.threshold)
+
+    def harder(self, by: float) -> Goal:
+        """The same with a threshold that is further away, by so much in log-odds."""
+        if not 0 < self.threshold < 1:
+            return self
+        odds = log(self.threshold / (1 - self.threshold)) + (by if self.above else -by)
+        return replace(self, threshold=1 / (1 + exp(-odds)))
+
+
+def log_odds(score: float) -> float:
+    clipped = min(max(score, FURTHEST), 1 - FURTHEST)
+    return log(clipped / (1 - clipped))
+
+
+class Ground:
+    """Where covers may lie: within what the model sees, on a grid of `step` send pixels."""
+
+    def __init__(self, canvas: Canvas, boxes: int) -> None:
+        self.canvas = canvas
+        width, height = canvas.send
+        grid = canvas.grid
+        self.step = -(-max(grid, -(-max(width, height) // STEPS)) // grid) * grid
+        left, right = self._seen(canvas.seen[0], canvas.seen[2], width)
+        top, bottom = self._seen(canvas.seen[1], canvas.seen[3], height)
+        seen = left, top, right, bottom
+        self.lattice = Lattice(canvas.send, seen)
+        self.moves = Moves(self.lattice, self.step, seen, boxes)
+
+    def _seen(self, low: float, high: float, side: int) -> tuple[int, int]:
+        start = floor(low * side / self.step + 1e-9) * self.step
+        return start, min(side, ceil(high * side / self.step - 1e-9) * self.step)
+
+    def share(self, cover: Cover) -> float:
+        """Of the whole picture."""
+        width, height = self.canvas.send
+        return area(cover) / (width * height)
+
+    def perturbation(self, cover: Cover) -> Perturbation:
+        """One box as a Box, several as a Mask."""
+        width, height = self.canvas.send
+        if len(cover) == 1:
+            x0, y0, x1, y1 = cover[0]
+            return Box(x0 / width, y0 / height, x1 / width, y1 / height)
+        step = self.step
+        columns, rows = -(-width // step), -(-height // step)
+        cells = np.zeros((rows, columns), np.uint8)
+        for x0, y0, x1, y1 in cover:
+            cells[y0 // step : -(-y1 // step), x0 // step : -(-x1 // step)] = 255
+        return Mask(
+            cells.tobytes(), columns, (0.0, 0.0, columns * step / width, rows * step / height)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """A cover with its score; shares: on the ground's lattice. cover: None where it is no box."""
+
+    shares: Array
+    score: float
+    cover: Cover | None = None
+
+
+class Search:
+    """The sampler, for up to `budget` covers in so many rounds. scores: of every cover of boxes
+    that has an answer, None where that was a failure; asked: those that it asked about."""
+
+    def __init__(
+        self,
+        ground: Ground,
+        goal: Goal,
+        known: Sequence[Known],
+        budget: int,
+        seed: int,
+        rounds: int = ROUNDS,
+    ) -> None:
+        self.ground = ground
+        self.goal = goal
+        self.scores: dict[Cover, float | None] = {
+            one.cover: one.score for one in known if one.cover is not None
+        }
+        self.asked: dict[Perturbation, Cover] = {}
+        self._covers = [one.shares for one in known]
+        self._taken = [goal.taken(one.score) for one in known]
+        self._left = budget
+        self._round = -(-budget // rounds)
+        self._rng = np.random.default_rng(seed)
+        self._next: deque[Perturbation] = deque()
+        self._waiting = 0
+
+    @property
+    def best(self) -> Cover | None:
+        """The smallest cover that passes, as far as is known."""
+        return min(self.passing(), key=area, default=None)
+
+    def passing(self, goal: Goal | None = None) -> list[Cover]:
+        """The covers that pass, as far as is known, or that would pass another goal."""
+        passes = (goal or self.goal).passes
+        scored = ((cover, score) for cover, score in self.scores.items() if score is not None)
+        return [cover for cover, score in scored if passes(score)]
+
+    def ask(self, n: int) -> list[Perturbation]:
+        if n and not self._next and not self._waiting and self._left:
+            covers = self._choose(min(self._round, self._left))
+            self._left = self._left - len(covers) if covers else 0
+            self.asked |= {self.ground.perturbation(cover): cover for cover in covers}
+            self._next.extend(self.ground.perturbation(cover) for cover in covers)
+        asked = [self._next.popleft() for _ in range(min(n, len(self._next)))]
+        self._waiting += len(asked)
+        return asked
+
+    def tell(self, perturbation: Perturbation, answer: Scores | Failure) -> None:
+        if isinstance(perturbation, Identity):
+            return
+        self._waiting -= 1
+        cover = self.asked[perturbation]
+        score = answer.get(self.goal.label) if isinstance(answer, Scores) else None
+        self.scores[cover] = score
+        if score is not None:
+            self._covers.append(self.ground.lattice.cover(cover))
+            self._taken.append(self.goal.taken(score))
+
+    def _choose(self, n: int) -> list[Cover]:
+        """The covers of a round, the most promising first."""
+        best = self.best
+        chosen = [self.ground.moves.whole] if best is None and not self.asked else []
+        if not self._covers:
+            return chosen
+        goal, largest = self.goal, area(best or self.ground.moves.whole)
+        odds = goal.noise / max(goal.reference * (1 - goal.reference), goal.noise, FURTHEST)
+        noise = max(NOISE, odds)
+        model = Field(
+            self.ground.lattice.shape,
+            np.array(self._covers),
+            np.array(self._taken),
+            goal.needed / 3,
+            noise,
+        )
+        covers = [cover for cover in self._candidates(model.weights) if area(cover) < largest]
+        if not covers:
+            return chosen
+        guess = model.guess(np.array([self.ground.lattice.cover(cover) for cover in covers]))
+        gain = np.log(largest / np.array([area(cover) for cover in covers]))
+        while len(chosen) < n:
+            promise = gain * ndtr((guess.mean - goal.needed) / np.hypot(guess.spread, noise))
+            index = int(np.argmax(promise))
+            if promise[index] < LEAST:
+                break
+            chosen.append(covers[index])
+            gain[index] = 0
+            guess = model.believe(guess, index)
+        return chosen
+
+    def _candidates(self, weights: Array) -> list[Cover]:
+        """Covers around the heaviest cells, those known to be best, and both changed a little."""
+        known = {cover: score for cover, score in self.scores.items() if score is not None}
+        passing = sorted(self.passing(), key=area)
+        failing = sorted(
+            (c for c, score in known.items() if not self.goal.passes(score)),
+            key=lambda cover: -self.goal.taken(known[cover]),
+        )
+        seeds = [*passing[:PASSING], *failing[:FAILING]]
+        fresh = sorted(self.ground.moves.around(weights))
+        found = dict.fromkeys(fresh)
+        for cover, times in (*((c, OFTEN) for c in seeds), *((c, SELDOM) for c in fresh)):
+            found |= dict.fromkeys(self.ground.moves.changed(cover, self._rng, times))
+        return [cover for cover in found if cover not in self.scores]
