@@ -53,7 +53,7 @@ def judge(
     task = prepare(prober, image, heatmap, budget, seed, label, control)
     found = {}
     if mask is not None:
-        inside, values = read_mask(mask), task.heatmap.values
+        inside, values = read_mask(mask, task.picture), task.heatmap.values
         found = {"auroc": auroc(values, inside), "pointing": pointing(values, inside)}
     return read(task, task.ask(watch or (lambda result: None)), **found)
 
@@ -95,12 +95,26 @@ def as_map(heatmap: Heatmap | NDArray[Any]) -> Heatmap:
     return Heatmap("", "value", nan, Canvas(size, size), planes)
 
 
-def read_mask(mask: Any) -> NDArray[np.bool_]:
-    """Bool (H, W); of an array what is not 0, of a picture what is brighter than middle grey."""
+def read_mask(mask: Any, picture: Picture) -> NDArray[np.bool_]:
+    """Bool (H, W); of an array what is not 0, of a picture what is brighter than middle grey.
+
+    Raises UsageError for one of another size, or without an inside or an outside.
+    """
     if isinstance(mask, np.ndarray):
-        return np.asarray(mask != 0)
-    picture = open_image(mask, background=(0, 0, 0))
-    return np.asarray(picture.image.convert("L")) > 127
+        inside = np.asarray(mask != 0)
+    else:
+        opened = open_image(mask, background=(0, 0, 0))
+        inside = np.asarray(opened.image.convert("L")) > 127
+    width, height = picture.image.size
+    if inside.shape != (height, width):
+        size = " x ".join(map(str, inside.shape[::-1]))
+        raise UsageError(
+            f"the mask is {size} px, the picture {width} x {height}: it must be of the same size"
+        )
+    if inside.all() or not inside.any():
+        every = "everything" if inside.any() else "nothing"
+        raise UsageError(f"the mask marks {every}: it must have an inside and an outside")
+    return inside
 
 
 def _check(heatmap: Heatmap, picture: Picture) -> None:

@@ -14,8 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from probe.errors import UsageError
-
 STEPS = 32
 """Intervals of a whole curve: 33 equally spaced points."""
 
@@ -63,7 +61,6 @@ def auroc(values: NDArray[Any], mask: NDArray[np.bool_]) -> float:
 
     values: (H, W), NaN ranks last. mask: bool (H, W), with True and False in it.
     """
-    _check(values, mask)
     _, places, counts = np.unique(_ranked(values), return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[places.ravel()]
     inside = int(mask.sum())
@@ -73,21 +70,8 @@ def auroc(values: NDArray[Any], mask: NDArray[np.bool_]) -> float:
 
 def pointing(values: NDArray[Any], mask: NDArray[np.bool_]) -> float:
     """Share of the map's maximal pixels inside the mask."""
-    _check(values, mask)
     ranked = _ranked(values).reshape(mask.shape)
     return float(mask[ranked == ranked.max()].mean())
-
-
-def _check(values: NDArray[Any], mask: NDArray[np.bool_]) -> None:
-    if values.shape != mask.shape:
-        (height, width), (rows, columns) = values.shape, mask.shape
-        raise UsageError(
-            f"the mask is {columns} x {rows} px, the picture {width} x {height}: "
-            "it must be of the picture's size"
-        )
-    if mask.all() or not mask.any():
-        every = "everything" if mask.any() else "nothing"
-        raise UsageError(f"the mask marks {every}: it must have an inside and an outside")
 
 
 def _ranked(values: NDArray[Any]) -> NDArray[np.float64]:

@@ -47,18 +47,14 @@ class Task:
         cls, prober: Prober, image: Source, heatmap: Heatmap, label: str | None, budget: int
     ) -> Task:
         """Raises UsageError for a budget that is too small, and what Prober.plan raises."""
-        if isinstance(budget, bool) or not isinstance(budget, int):
-            raise UsageError(f"budget must be a whole number, not {budget!r}")
-        alone = prober.plan(image, label, ALONE, budget=max(0, budget) + 2 * LEAST)
-        unchanged = len(alone.perturbations)
-        if budget < unchanged + 2 * LEAST:
-            raise UsageError(
-                f"the budget is {budget}: judging a map needs at least {unchanged + 2 * LEAST} "
-                f"answers (the unchanged picture {unchanged} x and {LEAST} for each curve)"
-            )
+        check_budget(budget, 1)
+        alone = prober.plan(image, label, ALONE, budget=budget)
+        check_budget(budget, len(alone.perturbations))
         renderer = alone.renderer
         picture = Picture(renderer.image)
-        return cls(prober, heatmap, picture, renderer.canvas, label, budget, unchanged)
+        return cls(
+            prober, heatmap, picture, renderer.canvas, label, budget, len(alone.perturbations)
+        )
 
     def ranked(self, other: NDArray[Any] | None, seed: int) -> Task:
         """With the orders of the map and of what it is held against: `other` (H, W), or copies
@@ -120,3 +116,16 @@ class Task:
                 )
             watch(result)
         return result
+
+
+def check_budget(budget: int, unchanged: int) -> None:
+    """Raise UsageError for a budget too small for the unchanged picture, asked so often, and for
+    the curves."""
+    if isinstance(budget, bool) or not isinstance(budget, int):
+        raise UsageError(f"budget must be a whole number, not {budget!r}")
+    least = unchanged + 2 * LEAST
+    if budget < least:
+        raise UsageError(
+            f"the budget is {budget}: judging a map needs at least {least} answers "
+            f"(the unchanged picture {unchanged} x, and {LEAST} for each curve)"
+        )

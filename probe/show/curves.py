@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from io import BytesIO
 from math import isnan
 from pathlib import Path
@@ -30,9 +31,12 @@ WAYS: dict[Kind, tuple[str, str]] = {
 }
 
 
-def save_judgement(judgement: Judgement, folder: Path) -> list[Path]:
-    """Write curves.png and judge.json into `folder`, made if need be; raises OutputError."""
-    record = {"schema": SCHEMA, **judgement.as_dict()}
+def save_judgement(judgement: Judgement, folder: Path, settings: Mapping[str, Any]) -> list[Path]:
+    """Write curves.png and judge.json into `folder`, made if need be; raises OutputError.
+
+    settings: what is needed to repeat it.
+    """
+    record = {"schema": SCHEMA, "settings": dict(settings), **judgement.as_dict()}
     text = json.dumps(record, indent=1, allow_nan=False)
     return [
         save_sheet(figure(judgement), folder / "curves.png"),

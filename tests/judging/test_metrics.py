@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from probe.errors import UsageError
 from probe.judging.metrics import STEPS, area, auroc, pointing, uncertainty, weights
 
 SCORES = st.floats(-1, 2, allow_nan=False)
@@ -49,12 +48,11 @@ def test_a_bump_beside_a_gap_makes_it_uncertain():
     assert uncertainty(bumpy) > uncertainty([(0, 1.0), (8, 1.5)])
 
 
-@given(arrays(float, (4, 5), elements=VALUES), arrays(bool, (4, 5)))
+@given(
+    arrays(float, (4, 5), elements=VALUES),
+    arrays(bool, (4, 5)).filter(lambda mask: mask.any() and not mask.all()),
+)
 def test_auroc_and_pointing_are_what_counting_pairs_says(values, mask):
-    if mask.all() or not mask.any():
-        with pytest.raises(UsageError, match="the mask marks"):
-            auroc(values, mask)
-        return
     ranked = np.where(np.isnan(values), -np.inf, values)
     pairs = [
         (inside > out) + 0.5 * (inside == out) for inside in ranked[mask] for out in ranked[~mask]
@@ -62,8 +60,3 @@ def test_auroc_and_pointing_are_what_counting_pairs_says(values, mask):
     assert auroc(values, mask) == pytest.approx(np.mean(pairs))
     best = [bool(mask[i]) for i in np.ndindex(mask.shape) if ranked[i] == ranked.max()]
     assert pointing(values, mask) == pytest.approx(np.mean(best))
-
-
-def test_a_mask_of_another_size_is_refused_with_both_sizes():
-    with pytest.raises(UsageError, match="the mask is 4 x 3 px, the picture 5 x 3"):
-        pointing(np.zeros((3, 5)), np.ones((3, 4), bool))
