@@ -116,7 +116,8 @@ def picture(file: str) -> Image.Image:
     from skimage import data
 
     if file == "grace_hopper.jpg":
-        return Image.open(cbook.get_sample_data(file)).convert("RGB")
+        with cbook.get_sample_data(file) as sample:
+            return Image.open(sample).convert("RGB")
     return Image.open(Path(data.__file__).parent / file).convert("RGB")
 
 
