@@ -23,8 +23,10 @@ MOST = STEPS + MOST_CONTROLS * len(SHARED)
 
 
 def controls_for(answers: int) -> int:
-    """How many controls so many answers of one curve allow: half of them, in all."""
-    return max(1, min(MOST_CONTROLS, (answers - 1) // (2 * len(SHARED))))
+    """How many controls so many answers of one curve allow: half of them, in all, or what the map
+    leaves."""
+    half, left = (answers - 1) // (2 * len(SHARED)), (answers - STEPS) // len(SHARED)
+    return max(1, min(MOST_CONTROLS, max(half, left)))
 
 
 class Steps:

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probe.errors import UsageError
+from probe.judging.design import LEAST, MOST, Steps, controls_for
+from probe.judging.ranking import cells_of, moved, ranking
+from probe.testing.samplers import check_sampler
+
+CELLS = np.random.default_rng(0).normal(size=(9, 12))
+
+
+def steps(kind, budget, copies=2):
+    return Steps(kind, [ranking(one) for one in (CELLS, *moved(CELLS, copies, 0))], budget, "nsfw")
+
+
+@pytest.mark.parametrize("kind", ["deletion", "insertion"])
+@pytest.mark.parametrize("budget", [LEAST, 17, MOST])
+def test_steps_keep_the_contract_of_samplers(kind, budget):
+    check_sampler(lambda seed: steps(kind, budget, controls_for(budget)), budget)
+
+
+@given(st.integers(LEAST, 10 * MOST))
+def test_controls_leave_the_map_half_of_the_answers(budget):
+    controls = controls_for(budget)
+    assert 1 <= controls <= 19
+    assert budget - 2 * controls >= LEAST - 2
+
+
+def test_masks_change_the_first_cells_and_no_others():
+    order = ranking(CELLS)
+    before = np.zeros(CELLS.size, bool)
+    for step in range(33):
+        covered = np.frombuffer(order.mask("deletion", step).cells, np.uint8)
+        shown = np.frombuffer(order.mask("insertion", step).cells, np.uint8)
+        np.testing.assert_array_equal(covered, 255 - shown)
+        changed = covered == 255
+        assert changed.sum() == round(step / 32 * CELLS.size)
+        assert (changed | ~before).all()
+        if changed.any() and not changed.all():
+            assert CELLS.ravel()[changed].min() >= CELLS.ravel()[~changed].max()
+        before = changed
+    assert changed.all()
+
+
+@given(st.integers(1, 20), st.integers(1, 20), st.integers(1, 4), st.integers(1, 4), st.data())
+def test_cells_are_the_means_of_what_is_known(columns, rows, wide, tall, data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    values = rng.normal(size=(rows * tall, columns * wide)).astype(np.float32)
+    values[rng.random(values.shape) < 0.5] = np.nan
+    by_hand = np.full((rows, columns), np.nan)
+    for y, x in np.ndindex(rows, columns):
+        part = values[y * tall : (y + 1) * tall, x * wide : (x + 1) * wide]
+        if np.isfinite(part).any():
+            by_hand[y, x] = np.nanmean(part.astype(float))
+    if len(np.unique(by_hand[np.isfinite(by_hand)])) < 2:
+        with pytest.raises(UsageError):
+            cells_of(values, columns, rows)
+    else:
+        np.testing.assert_allclose(cells_of(values, columns, rows), by_hand, rtol=1e-5, atol=1e-6)
+
+
+@given(st.integers(0, 99))
+def test_copies_are_the_map_in_other_places(seed):
+    cells = np.full((11, 14), np.nan)
+    cells[2:9, 3:13] = np.arange(70).reshape(7, 10)
+    for copy in moved(cells, 5, seed):
+        np.testing.assert_array_equal(np.isnan(copy), np.isnan(cells))
+        np.testing.assert_array_equal(np.sort(copy, axis=None), np.sort(cells, axis=None))
+        assert (copy[2:9, 3:13] != cells[2:9, 3:13]).any()
