@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from probe.backends import from_callable
     from probe.backends.names import service
+    from probe.decide.compare import compare
     from probe.decide.redact import redact
     from probe.errors import Interrupted, ProbeError
     from probe.heatmap import Heatmap
@@ -36,6 +37,7 @@ _HOME = {
     "Result": "probe.result",
     "Scores": "probe.types",
     "Window": "probe.types",
+    "compare": "probe.decide.compare",
     "from_callable": "probe.backends",
     "redact": "probe.decide.redact",
     "judge": "probe.judging",
@@ -54,6 +56,7 @@ __all__ = [
     "Result",
     "Scores",
     "Window",
+    "compare",
     "from_callable",
     "judge",
     "redact",

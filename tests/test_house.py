@@ -47,6 +47,7 @@ def test_the_public_names_are_these():
         "Result",
         "Scores",
         "Window",
+        "compare",
         "from_callable",
         "judge",
         "redact",

@@ -5,21 +5,36 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import click
-
-if TYPE_CHECKING:
-    from probe.result import Result
 
 EVERY = 10.0
 FRAME = 0.1
 
 
+class Snapshot(Protocol):
+    """What is shown of a run: a Result, or the sum of several."""
+
+    @property
+    def answers(self) -> Sized: ...
+    @property
+    def failures(self) -> Sized: ...
+    @property
+    def calls(self) -> int: ...
+    @property
+    def cost(self) -> float | None: ...
+    @property
+    def currency(self) -> str | None: ...
+
+
+Show = Callable[[Snapshot], None]
+
+
 @contextmanager
-def progress(quiet: bool, total: int) -> Iterator[Callable[[Result], None]]:
+def progress(quiet: bool, total: int) -> Iterator[Show]:
     """Yields a function to call with each snapshot."""
     silent = quiet or sys.stderr is None
     plain = silent or not sys.stderr.isatty() or bool(os.environ.get("CI")) or _dumb()
@@ -36,17 +51,17 @@ def _dumb() -> bool:
     return os.environ.get("TERM") == "dumb" or bool(os.environ.get("NO_COLOR"))
 
 
-def _status(result: Result) -> str:
+def _status(result: Snapshot) -> str:
     cost = "" if result.cost is None else f" · {result.cost:.4g} {result.currency}"
     failures = len(result.failures)
     holes = f" · {failures} failures" if failures else ""
     return f"{result.calls} calls{cost}{holes}"
 
 
-def _lines(total: int) -> Callable[[Result], None]:
+def _lines(total: int) -> Show:
     last = time.monotonic()
 
-    def show(result: Result) -> None:
+    def show(result: Snapshot) -> None:
         nonlocal last
         if time.monotonic() - last >= EVERY:
             last = time.monotonic()
@@ -57,7 +72,7 @@ def _lines(total: int) -> Callable[[Result], None]:
 
 
 @contextmanager
-def _bar(total: int) -> Iterator[Callable[[Result], None]]:
+def _bar(total: int) -> Iterator[Show]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as Remaining
@@ -69,7 +84,7 @@ def _bar(total: int) -> Iterator[Callable[[Result], None]]:
         task = bar.add_task("", total=total, status="")
         last = 0.0
 
-        def show(result: Result) -> None:
+        def show(result: Snapshot) -> None:
             nonlocal last
             if time.monotonic() - last < FRAME:
                 return

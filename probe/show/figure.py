@@ -18,6 +18,7 @@ from probe.show.words import scale_label, significance, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.patches import Patch
 
 DOTS = 100  # pixels an inch, of everything drawn here
@@ -46,7 +47,7 @@ def plot(heatmap: Heatmap, ax: Axes | None = None) -> Axes:
         ax = figure.add_subplot()
     width, height = heatmap.canvas.size
     needle = max(width, height) > 12 * min(width, height)
-    shown = _panel(heatmap, _fitted(heatmap.canvas.size, 2 * PANEL, PANEL if needle else 1))
+    shown = panel(heatmap, fitted(heatmap.canvas.size, 2 * PANEL, PANEL if needle else 1))
     ax.imshow(
         np.asarray(shown),
         extent=(0, width, height, 0),
@@ -55,18 +56,18 @@ def plot(heatmap: Heatmap, ax: Axes | None = None) -> Axes:
         interpolation="nearest" if shown.width >= width else "antialiased",
     )
     place = "bottom" if not needle and width > 1.1 * height else "right"
-    colorbar = ax.figure.colorbar(_mappable(Scale.of(heatmap)), ax=ax, location=place)
+    colorbar = ax.figure.colorbar(mappable(Scale.of(heatmap)), ax=ax, location=place)
     colorbar.set_label(scale_label(heatmap), size="small", **PLAIN)
-    patterns = _patterns(heatmap)
-    if patterns:
+    keys = patterns(heatmap)
+    if keys:
         ax.legend(
-            handles=patterns,
+            handles=keys,
             loc="lower center",
             bbox_to_anchor=(0.5, 1),
             frameon=False,
             fontsize="small",
         )
-    pad = 6 + 16 * len(patterns)
+    pad = 6 + 16 * len(keys)
     ax.set_title(title(heatmap), fontsize="medium", pad=pad, **PLAIN)
     return ax
 
@@ -80,38 +81,43 @@ def figure(heatmap: Heatmap) -> Image.Image:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    size = _fitted(heatmap.canvas.size, PANEL, THINNEST)
-    panels = [_panel(heatmap, size)]
+    size = fitted(heatmap.canvas.size, PANEL, THINNEST)
+    panels = [panel(heatmap, size)]
     if heatmap.image is not None:
-        panels.insert(0, _resized(heatmap.image, size))
+        panels.insert(0, resized(heatmap.image, size))
     beside = size[0] <= 1.5 * size[1]
     columns = len(panels) if beside else 1
     rows = len(panels) // columns
     across = columns * size[0] + (columns - 1) * MARGIN
     down = rows * size[1] + (rows - 1) * MARGIN
     width = max(across, NARROWEST) + 2 * MARGIN
-    patterns = _patterns(heatmap)
-    head, foot = 44, 84 + 22 * len(patterns) + (4 if patterns else 0)
+    keys = patterns(heatmap)
+    head, foot = 44, 84 + 22 * len(keys) + (4 if keys else 0)
     height = head + down + foot
 
     drawing = Figure(figsize=(width / DOTS, height / DOTS), dpi=DOTS, facecolor="white")
     canvas = FigureCanvasAgg(drawing)
     drawing.text(0.5, 1 - 22 / height, title(heatmap), ha="center", va="center", size=11, **PLAIN)
     left = (width - across) // 2
-    for number, panel in enumerate(panels):
+    for number, shown in enumerate(panels):
         x = left + (number % columns) * (size[0] + MARGIN)
         y = head + (number // columns) * (size[1] + MARGIN)
-        drawing.figimage(np.asarray(panel), x, height - y - size[1], origin="upper")
+        drawing.figimage(np.asarray(shown), x, height - y - size[1], origin="upper")
     long = min(width - 2 * MARGIN, max(NARROWEST - 80, size[0]))
     bar = drawing.add_axes(
         ((width - long) / 2 / width, (foot - 30) / height, long / width, 12 / height)
     )
-    colorbar = drawing.colorbar(_mappable(Scale.of(heatmap)), cax=bar, orientation="horizontal")
+    colorbar = drawing.colorbar(mappable(Scale.of(heatmap)), cax=bar, orientation="horizontal")
     colorbar.set_label(scale_label(heatmap), size=9, **PLAIN)
     colorbar.ax.tick_params(labelsize=8)
     colorbar.outline.set_visible(False)
-    if patterns:
-        drawing.legend(handles=patterns, loc="lower center", frameon=False, fontsize=9)
+    if keys:
+        drawing.legend(handles=keys, loc="lower center", frameon=False, fontsize=9)
+    return drawn(canvas)
+
+
+def drawn(canvas: FigureCanvasAgg) -> Image.Image:
+    """What a figure's canvas shows, RGB."""
     buffer = BytesIO()
     canvas.print_png(  # type: ignore[no-untyped-call]
         buffer, metadata={"Software": None}, pil_kwargs={"compress_level": 1}
@@ -119,25 +125,26 @@ def figure(heatmap: Heatmap) -> Image.Image:
     return Image.open(buffer).convert("RGB")
 
 
-def _fitted(size: tuple[int, int], longest: int, thinnest: int) -> tuple[int, int]:
+def fitted(size: tuple[int, int], longest: int, thinnest: int) -> tuple[int, int]:
     """The size at which a picture is shown: its longest side `longest`, none below `thinnest`."""
     width, height = size
     factor = longest / max(width, height)
     return max(thinnest, round(width * factor)), max(thinnest, round(height * factor))
 
 
-def _resized(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+def resized(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     smaller = size[0] <= picture.width and size[1] <= picture.height
     way = Image.Resampling.LANCZOS if smaller else Image.Resampling.NEAREST
     return picture.resize(size, way, reducing_gap=3 if smaller else None)
 
 
-def _panel(heatmap: Heatmap, size: tuple[int, int]) -> Image.Image:
-    picture = None if heatmap.image is None else _resized(heatmap.image, size)
-    return paint(heatmap, picture, size)
+def panel(heatmap: Heatmap, size: tuple[int, int], scale: Scale | None = None) -> Image.Image:
+    """The map over its picture at a size, or over paper; on a scale of others if need be."""
+    picture = None if heatmap.image is None else resized(heatmap.image, size)
+    return paint(heatmap, picture, size, scale)
 
 
-def _mappable(scale: Scale) -> Any:
+def mappable(scale: Scale) -> Any:
     """The colours as they look over light paper, for a colour bar."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, Normalize
@@ -148,14 +155,17 @@ def _mappable(scale: Scale) -> Any:
     return ScalarMappable(Normalize(scale.low, scale.high), colours)
 
 
-def _patterns(heatmap: Heatmap) -> list[Patch]:
+def patterns(heatmap: Heatmap) -> list[Patch]:
     """The legend's entries for what is hatched and what is dotted, as far as there is any."""
+    return keys_of(", ".join(blanks(heatmap)), significance(heatmap, unsure(heatmap)))
+
+
+def keys_of(hatched: str, dotted: str) -> list[Patch]:
+    """The entries of a legend that says what the two patterns mean; none for empty words."""
     from matplotlib.patches import Patch
 
-    hatched = ", ".join(blanks(heatmap))
-    words = {"////": hatched, "....": significance(heatmap, unsure(heatmap))}
     return [
         Patch(facecolor="#eeeeee", edgecolor="#666666", hatch=hatch, label=label)
-        for hatch, label in words.items()
+        for hatch, label in (("////", hatched), ("....", dotted))
         if label
     ]

@@ -97,10 +97,14 @@ def overlay(heatmap: Heatmap, image: Any = None) -> Image.Image:
 
 
 def paint(
-    heatmap: Heatmap, picture: Image.Image | None, size: tuple[int, int] = (1, 1)
+    heatmap: Heatmap,
+    picture: Image.Image | None,
+    size: tuple[int, int] = (1, 1),
+    scale: Scale | None = None,
 ) -> Image.Image:
-    """The map over `picture` at the picture's own size, or over paper of `size`."""
-    scale = Scale.of(heatmap)
+    """The map over `picture` at the picture's own size, or over paper of `size`; on its own scale
+    unless one is given."""
+    scale = scale or Scale.of(heatmap)
     base = Image.new("RGB", size, PAPER) if picture is None else faded(picture)
     values = heatmap.planes.values
     rgba = scale.table[scale.levels(values)]
