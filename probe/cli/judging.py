@@ -95,7 +95,7 @@ def read_map(path: str, picture: Picture, label: str | None = None) -> Heatmap:
         raise UsageError(f"the map {shown} is of another picture: give the one that it was made of")
     if place.suffix == ".npy":
         try:
-            return as_map(np.load(place, allow_pickle=False))
+            return as_map(np.load(place, mmap_mode="r", allow_pickle=False))
         except (OSError, ValueError, EOFError) as error:
             raise UsageError(f"{shown} is no array of numbers saved by numpy") from error
     made = Heatmap.load(place)
@@ -194,7 +194,8 @@ def _report(
     files = [str(path) for path in save_judgement(judgement, folder, settings)]
     code = HOLES if judgement.failures else 0
     if given["as_json"]:
-        about = {"picture": settings["picture"], "exit_code": code, "files": files}
+        about = {name: settings[name] for name in ("picture", "backend")}
+        about |= {"exit_code": code, "files": files}
         click.echo(json.dumps({"schema": 1, **judgement.as_dict(), **about}))
     if given["quiet"]:
         return code

@@ -69,9 +69,7 @@ def prepare(
 ) -> Task:
     """What `judge` will ask; nothing is sent."""
     made = as_map(heatmap)
-    if label is None and isinstance(heatmap, Heatmap):
-        label = heatmap.label
-    task = Task.of(prober, image, made, label, budget)
+    task = Task.of(prober, image, made, label or made.label or None, budget)
     other = None if control is None else as_map(control)
     for one in (made, other):
         if one is not None:
