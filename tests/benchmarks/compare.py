@@ -31,7 +31,6 @@ from tests.benchmarks.peers import PEERS
 COLUMNS = ("deletion", "insertion", "AUROC", "pointing")
 BETTER = np.array([-1, 1, 1, 1])
 DEFAULT = inspect.signature(Prober.heatmap).parameters["method"].default
-DESIGNS_WITHOUT_SEED = ("grid", "windows")
 
 
 @dataclass
@@ -73,10 +72,10 @@ def our_row(
 ) -> Row | None:
     """None where the method does not take the budget."""
     asked = WORSE[worse](score) if worse else score
-    table = np.zeros((len(chosen), 1 if name in DESIGNS_WITHOUT_SEED else seeds, 4))
+    table = np.zeros((len(chosen), seeds, 4))
     calls = np.zeros(table.shape[:2])
     for i, case in enumerate(chosen):
-        for seed in range(table.shape[1]):
+        for seed in range(seeds):
             box = BlackBox(asked)
             prober = Prober(from_callable(box.batch, labels=["nsfw"]))
             try:
@@ -111,7 +110,8 @@ def rows(
     if DEFAULT in names and not worse:
         ours.insert(len(wanted.budget), (DEFAULT, "auto"))
     for name, budget in ours:
-        row = our_row(network, chosen, name, budget, wanted.seeds, worse)
+        seeds = wanted.seeds if name == DEFAULT else wanted.other_seeds
+        row = our_row(network, chosen, name, budget, seeds, worse)
         network.save()
         if row is not None:
             yield row
@@ -119,14 +119,15 @@ def rows(
         for budget in PEERS[name].budgets:
             if worse and budget > 256:
                 continue
-            seeds = wanted.peer_seeds if budget <= 256 else 1
+            seeds = wanted.other_seeds if budget <= 256 else 1
             yield peer_row(network, chosen, name, budget, seeds, worse)
             network.save()
 
 
 def table(done: list[Row], title: str, note: str = "") -> None:
     """Means; in brackets the difference to the first row and its standard error."""
-    print(f"\n{title}: {len(done[0].table)} cases{note}\n")
+    number = len(done[0].table)
+    print(f"\n{title}: {number} case{'s' * (number > 1)}{note}\n")
     print(f"| method | calls | {' | '.join(COLUMNS)} |")
     print("|---" * 6 + "|")
     for row in done:
@@ -213,8 +214,8 @@ def main() -> None:
     parser.add_argument("--method", **names(METHODS), help="the package's; default all")
     parser.add_argument("--peer", **names(PEERS), help="default all")
     parser.add_argument("--budget", type=int, nargs="+", default=[64, 256])
-    parser.add_argument("--seeds", type=int, default=4)
-    parser.add_argument("--peer-seeds", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=4, help="of the default method")
+    parser.add_argument("--other-seeds", type=int, default=1, help="of the others, where drawn")
     parser.add_argument("--degrade", action="store_true")
     parser.add_argument("--cost", action="store_true")
     wanted = parser.parse_args()
