@@ -23,20 +23,25 @@ def interrupt(number: int, frame: FrameType | None) -> None:
     raise Interrupted(f"stopped by {name}", EXIT_CODES[name])
 
 
+_elsewhere: dict[int, Callable[[Interrupted], None]] = {}
+
+
 @contextmanager
 def caught(stop: Callable[[Interrupted], None]) -> Iterator[None]:
     """Within it, a signal calls `stop`, which must be safe to call at any point and may raise.
 
-    Handlers that a program installed itself are left alone, and so is everything outside the
-    main thread.
+    Handlers that a program installed itself are left alone. Outside the main thread, which alone
+    gets signals, `stop_thread` takes their place.
     """
 
     def handle(number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
         stop(Interrupted(f"stopped by {name}", EXIT_CODES[name]))
 
-    before = {}
-    if threading.current_thread() is threading.main_thread():
+    before, thread = {}, threading.get_ident()
+    if threading.current_thread() is not threading.main_thread():
+        _elsewhere[thread] = stop
+    else:
         ours = (signal.SIG_DFL, signal.default_int_handler, interrupt)
         numbers = [getattr(signal, name) for name in EXIT_CODES]
         before = {n: signal.getsignal(n) for n in numbers if signal.getsignal(n) in ours}
@@ -45,5 +50,13 @@ def caught(stop: Callable[[Interrupted], None]) -> Iterator[None]:
     try:
         yield
     finally:
+        _elsewhere.pop(thread, None)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def stop_thread(thread: int | None, interrupted: Interrupted) -> None:
+    """Stop what a thread (by its ident) is doing within `caught`, as a signal would."""
+    stop = _elsewhere.get(thread or 0)
+    if stop is not None:
+        stop(interrupted)

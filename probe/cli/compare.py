@@ -71,8 +71,8 @@ def compare(image: str, **given: Any) -> int:
         try:
             found = _ask(pair, given, latest)
         except (ProbeError, Interrupted) as error:
+            error.partial = error.partial or next(iter(latest.values()), None)
             if len(latest) == 2:
-                error.partial = error.partial or latest[0]
                 report_partial(_partial(pair, latest, given), folder, image, given, error)
             raise
         code = HOLES if any(result.failures for result in found.results) else 0

@@ -16,7 +16,7 @@ from probe.backends.names import Spec
 from probe.decide.compare_ground import Contender, Wish, settle
 from probe.decide.compare_runs import blamed, one_by_one, side_by_side
 from probe.decide.comparison import Comparison, Unit
-from probe.errors import UsageError
+from probe.errors import Interrupted, ProbeError, UsageError
 from probe.image import Picture, open_image
 from probe.methods import method as named_method
 from probe.result import Result
@@ -132,11 +132,16 @@ def _run(one: Contender, which: int, watch: Watch, stop: Event) -> Result:
     """All of it, or as far as it is when told to stop; what is in flight is kept by then."""
 
     def run() -> Result:
-        with closing(cast("Generator[Result]", one.prober.stream(**one.wanted))) as snapshots:
-            for result in snapshots:
-                watch(which, result)
-                if stop.is_set():
-                    break
+        try:
+            with closing(cast("Generator[Result]", one.prober.stream(**one.wanted))) as snapshots:
+                for result in snapshots:
+                    watch(which, result)
+                    if stop.is_set():
+                        break
+        except (ProbeError, Interrupted) as error:
+            if error.partial is not None:
+                watch(which, error.partial)
+            raise
         return result
 
     return blamed(one.name, run)

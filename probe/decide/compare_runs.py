@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from threading import Event, Thread
 from typing import TypeVar
 
 from probe.errors import Interrupted, ProbeError
-from probe.signals import caught
-
-log = logging.getLogger(__name__)
+from probe.signals import caught, stop_thread
 
 T = TypeVar("T")
 Work = Callable[[Event], T]
@@ -35,8 +32,8 @@ def one_by_one(works: Sequence[Work[T]]) -> list[T]:
 def side_by_side(works: Sequence[Work[T]]) -> list[T]:
     """All at once, each in a thread of its own.
 
-    When one fails, or Ctrl-C is pressed, the others are told to stop and waited for; then the
-    first error is raised. A second Ctrl-C leaves at once.
+    When one fails, or Ctrl-C is pressed, the others are stopped, keep what is in flight, and are
+    waited for; then the first error is raised. Ctrl-C while they stop leaves at once.
     """
     stop, errors = Event(), list[BaseException]()
     done: SimpleQueue[int] = SimpleQueue()
@@ -47,21 +44,31 @@ def side_by_side(works: Sequence[Work[T]]) -> list[T]:
             outcomes[number] = works[number](stop)
         except BaseException as error:
             errors.append(error)
-            stop.set()
         done.put(number)
 
     def interrupt(interrupted: Interrupted) -> None:
-        if stop.is_set() and any(isinstance(error, Interrupted) for error in errors):
+        if stop.is_set():
             raise interrupted
         errors.append(interrupted)
-        stop.set()
-        log.warning("stopping: waiting for what is in flight; again to leave at once")
+        halt()
 
+    def halt() -> None:
+        if not stop.is_set():
+            stop.set()
+            for thread in threads:
+                stop_thread(thread.ident, Interrupted("the other one was stopped"))
+
+    threads = [
+        Thread(target=run, args=(number,), name="probe-compare", daemon=True)
+        for number in range(len(works))
+    ]
     with caught(interrupt):
-        for number in range(len(works)):
-            Thread(target=run, args=(number,), name="probe-compare", daemon=True).start()
+        for thread in threads:
+            thread.start()
         for _ in works:
             done.get()
+            if errors:
+                halt()
     if errors:
         raise errors[0]
     return [outcomes[number] for number in range(len(works))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from dataclasses import replace
 
@@ -13,10 +15,12 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import spearmanr
 
 from probe import compare
+from probe.decide.compare_runs import side_by_side
 from probe.decide.comparison import spearman
-from probe.errors import AuthError, LabelError, LimitReached, UsageError
+from probe.errors import AuthError, Interrupted, LabelError, LimitReached, UsageError
 from probe.ledger import Ledger
 from probe.limits import Price
+from probe.signals import caught
 from probe.testing.planted import RED, Planted, planted_picture
 from probe.types import Codec, Failure, Identity, Scores
 
@@ -348,6 +352,55 @@ def test_services_answer_side_by_side_but_two_on_one_host_take_turns():
     shared = {"limits": limited(host="api.example", batch=2)}
     backends = [Alone(identity="a", **shared), Alone(GREEN, identity="b", **shared)]
     assert compare(two_patches(), backends, budget=12).pairs
+
+
+def test_when_one_fails_the_other_is_stopped_as_by_a_signal():
+    listening, told = threading.Event(), threading.Event()
+
+    def fails(stop):
+        assert listening.wait(20)
+        raise AuthError("first")
+
+    def goes_on(stop):
+        with caught(lambda interrupted: told.set()):
+            listening.set()
+            assert told.wait(20)
+        assert stop.is_set()
+        raise AuthError("second")
+
+    for works in ([fails, goes_on], [goes_on, fails]):
+        listening.clear()
+        told.clear()
+        with pytest.raises(AuthError, match="first"):
+            side_by_side(works)
+        assert told.is_set()
+    assert side_by_side([lambda stop: 1, lambda stop: 2]) == [1, 2]
+
+
+def test_ctrl_c_stops_both_and_keeps_what_was_in_flight(tmp_path):
+    """The signal comes while both services are being asked."""
+    meeting = threading.Barrier(2, timeout=20)
+
+    class Pressing(Coloured):
+        def score(self, variants, codec):
+            outcomes = super().score(variants, codec)
+            if 12 < self.asked <= 20:
+                meeting.wait()
+                if self.colour == RED:
+                    os.kill(os.getpid(), signal.SIGINT)
+            return outcomes
+
+    def press():
+        return [Pressing(RED, identity="red"), Pressing(GREEN, identity="green")]
+
+    backends = press()
+    with pytest.raises(Interrupted):
+        compare(two_patches(), backends, ledger=tmp_path / "l.db")
+    paid = [backend.asked for backend in backends]
+    assert max(paid) < 64
+    backends = pair()
+    compare(two_patches(), backends, ledger=tmp_path / "l.db")
+    assert [one.asked for one in backends] == [64 - asked for asked in paid]
 
 
 @settings(max_examples=50, deadline=None)
