@@ -45,12 +45,19 @@ def findings(result: Result, unknown: int = 0, damaged: int = 0, lost: int = 0) 
     notes += _spread(scores, result)
     notes += _drift(result)
     notes += _full_size(result)
-    if holes := len(result.failures):
-        them = "it" if holes == 1 else "them"
-        messages = [a.outcome.message for a in result.failures if isinstance(a.outcome, Failure)]
-        why, _ = Counter(messages).most_common(1)[0]
-        notes.append(f"{count(holes, 'variant')} got no score; the map leaves {them} out: {why}.")
-    return notes
+    return notes + _holes(result, empty=not scores)
+
+
+def _holes(result: Result, empty: bool) -> list[str]:
+    """How many variants got no score, and what was said most often."""
+    messages = [a.outcome.message for a in result.failures if isinstance(a.outcome, Failure)]
+    if not messages:
+        return []
+    why, _ = Counter(messages).most_common(1)[0]
+    holes, them = len(messages), "it" if len(messages) == 1 else "them"
+    if empty:
+        return [f"Not one of {count(holes, 'variant')} got a score, so there is no map: {why}."]
+    return [f"{count(holes, 'variant')} got no score; the map leaves {them} out: {why}."]
 
 
 def _spread(scores: list[float], result: Result) -> list[str]:

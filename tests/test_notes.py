@@ -90,6 +90,24 @@ def test_holes_are_counted():
     assert note == "1 variant got no score; the map leaves it out: the score of 'x' is nan."
 
 
+def only_the_whole(images):
+    """Scores the unchanged picture, and nothing else."""
+    whole = planted_picture().tobytes()
+    return [{"x": 0.5 if image.tobytes() == whole else float("nan")} for image in images]
+
+
+def test_a_map_of_only_failures_is_none_and_says_so():
+    result = Prober(from_callable(only_the_whole, ["x"])).probe(planted_picture(), budget=20)
+    assert list(result.notes) == [
+        "Not one of 19 variants got a score, so there is no map: the score of 'x' is nan."
+    ]
+    heatmap = result.heatmap()
+    assert np.isnan(heatmap.values).all()
+    assert heatmap.p_value is None
+    assert heatmap.overlay().size == (96, 64)
+    assert "empty: no variant got a score" in heatmap.plot().get_title()
+
+
 def noisy(at_the_end, middle=0.0, second=0.5):
     """A service whose unchanged picture scores .5, then `second`, and at the end that."""
     asked = iter([0.5, second, *(0.1 + i / 100 + middle for i in range(37)), at_the_end])
