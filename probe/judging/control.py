@@ -12,6 +12,8 @@ from typing import Any, Literal
 from probe.judging.curve import Curve
 from probe.judging.ranking import Kind
 
+LUCK = 0.1
+
 
 @dataclass(frozen=True)
 class Control:
@@ -72,10 +74,12 @@ class Control:
 
     @property
     def ahead(self) -> bool | None:
-        """Ahead of every control, and beyond the noise; None where nothing was measured."""
+        """Ahead of all controls, or of so many that luck does it 1 time in 10 at most, and beyond
+        the noise; None where nothing was measured."""
         if not self.gains:
             return None
-        return self.beaten == len(self.gains) and self.gain > 2 * self.noise
+        best = 1 / (1 + len(self.gains))
+        return self.chance <= max(LUCK, best) and self.gain > 2 * self.noise
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -83,6 +87,7 @@ class Control:
             "what": self.what,
             "count": len(self.gains),
             "beaten": self.beaten,
+            "ahead": self.ahead,
             "chance": self.chance if self.gains else None,
             "gain": self.gain if self.gains else None,
             "spread": self.spread,

@@ -11,7 +11,7 @@ from probe.heatmap import Heatmap
 from probe.judging.control import Control
 from probe.judging.curve import Curve
 from probe.judging.ranking import Kind
-from probe.text import printable
+from probe.text import count, printable
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -87,9 +87,10 @@ class Judgement:
             copies = "a copy" if known == 1 else f"{known} copies"
             others = f"{copies} of itself in other places"
         if control.ahead:
-            every = "all " if known > 1 else ""
-            luck = f"; luck does that 1 time in {1 + known}" if control.what == "moved" else ""
-            return f"The map beats {every}{others}, {by}{luck}"
+            lost = known - control.beaten
+            which = "" if known == 1 else f"{control.beaten} of " if lost else "all "
+            luck = f"; luck does that {count(1 + lost, 'time')} in {1 + known}"
+            return f"The map beats {which}{others}, {by}{luck if control.what == 'moved' else ''}"
         if control.beaten == known:
             return f"The map beats {others}, but by no more than the service's noise: {by}"
         if control.what == "given":

@@ -67,6 +67,15 @@ def test_ahead_is_beyond_all_of_them_and_beyond_the_noise():
     assert not control((0.1, 0.9), (0.5, 0.5), (0.4, 0.4), noise=0.9).ahead
 
 
+@pytest.mark.parametrize(
+    ("worse", "better", "ahead"), [(18, 1, True), (17, 2, False), (3, 1, False)]
+)
+def test_one_control_in_nineteen_may_be_better(worse, better, ahead):
+    found = control((0.1, 0.9), *[(0.5, 0.5)] * worse, *[(0.05, 0.95)] * better)
+    assert found.ahead is ahead
+    assert found.chance == pytest.approx((1 + better) / (1 + worse + better))
+
+
 def test_a_control_with_a_hole_is_left_out():
     holed = curve("insertion", [0.5, None, 0.5, 0.5, 0.5, 0.5])
     found = control((0.1, 0.9), (0.5, 0.5), (0.4, 0.4))
