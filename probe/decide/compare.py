@@ -52,6 +52,8 @@ def compare(
     Raises UsageError for what cannot be the same for both, and as `Prober.probe` does, with the
     name of the one that failed in the message; what the other answered by then is kept.
     """
+    if unit not in ("score", "share"):
+        raise UsageError(f"unit is score or share, not {unit!r}")
     return ask_both(contenders(image, backends, label, budget, **settings), unit)
 
 

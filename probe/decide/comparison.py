@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,14 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probe.errors import UsageError
+from probe.estimate.permutation import p_value
 from probe.heatmap import Heatmap, Planes
+from probe.notes import CHANCE
 from probe.result import Answer, Result
+from probe.text import printable
 from probe.types import Identity, Scores
 
 if TYPE_CHECKING:
     from PIL import Image
 
 Unit = Literal["score", "share"]
+ERRORS = 2
+"""So many standard errors of both apart, two values are said to differ."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -33,12 +39,22 @@ class Comparison:
     difference the first map minus the second, with the standard error hypot(first, second); NaN
                where either is. Beyond two of these the services are said to differ.
     plan       a digest, the same for the same comparison.
+
+    Raises UsageError where there are no shares: a picture that scores 0 has none.
     """
 
     names: tuple[str, str]
     results: tuple[Result, Result]
     unit: Unit = "score"
     plan: str = ""
+
+    def __post_init__(self) -> None:
+        for name, label, whole in zip(self.names, self.labels, self.references, strict=True):
+            if self.unit == "share" and whole <= 0:
+                raise UsageError(
+                    f"{name}: {printable(label, 60)!r} scores {whole:.3g} for the whole picture, "
+                    "and there are no shares of that: compare in scores"
+                )
 
     def __repr__(self) -> str:
         return f"<Comparison of {self.names[0]} and {self.names[1]}, {len(self.pairs)} variants>"
@@ -91,16 +107,24 @@ class Comparison:
             calls=one.calls + other.calls,
             answers=len(self.pairs),
             image=one.image,
+            p_value=p_value(
+                [pair[0].perturbation for pair in self.pairs], self._gaps(), one.canvas
+            ),
         )
 
     @property
     def agreement(self) -> float | None:
         """The share of the pixels known to both that are not shown to differ: those within two
-        standard errors. None where no pixel is."""
-        values, stderr = self.difference.planes.values, self.difference.planes.stderr
-        known = np.isfinite(values)
-        differs = np.abs(values[known]) > 2 * stderr[known]
-        return float(1 - differs.mean()) if known.any() else None
+        standard errors, and all of them where shuffled differences give as strong a map (see
+        `Heatmap.p_value`). None where no pixel is known to both."""
+        planes = self.difference.planes
+        known = np.isfinite(planes.values)
+        if not known.any():
+            return None
+        if (self.difference.p_value or 0) > CHANCE:
+            return 1.0
+        differs = np.abs(planes.values[known]) > ERRORS * planes.stderr[known]
+        return float(1 - differs.mean())
 
     @property
     def rank_correlation(self) -> float | None:
@@ -122,17 +146,19 @@ class Comparison:
         `scores` of the two."""
         if not self.pairs:
             return None
-        whole = self.references
-        scale = whole if self.unit == "share" else (1.0, 1.0)
-
-        def gap(pair: tuple[Answer, Answer]) -> float:
-            one, other = self._scores(pair)
-            return abs((whole[0] - one) / scale[0] - (whole[1] - other) / scale[1])
-
-        pair = max(self.pairs, key=gap)
+        pair = self.pairs[int(np.argmax(np.abs(self._gaps())))]
         described = self.results[0].describe(pair[0])
         del described["score"]
         return described | {"scores": [*self._scores(pair)]}
+
+    def _gaps(self) -> list[float]:
+        """For each variant how much more it takes from the first than from the second."""
+        whole = self.references
+        scale = whole if self.unit == "share" else (1.0, 1.0)
+        scores = [self._scores(pair) for pair in self.pairs]
+        return [
+            (whole[0] - one) / scale[0] - (whole[1] - other) / scale[1] for one, other in scores
+        ]
 
     def _scores(self, pair: tuple[Answer, Answer]) -> tuple[float, float]:
         first, second = (
@@ -157,6 +183,11 @@ class Comparison:
 
         return comparison_figure(self)
 
+    def _repr_png_(self) -> bytes:
+        buffer = BytesIO()
+        self.figure().save(buffer, "png")
+        return buffer.getvalue()
+
     def save(self, folder: str | Path) -> list[Path]:
         """Write compare.png, a.npz, b.npz, pairs.csv and compare.json into `folder`."""
         from probe.show.comparison import save_comparison
@@ -177,13 +208,10 @@ def _variants(result: Result) -> dict[Any, Answer]:
 def in_shares(heatmap: Heatmap) -> Heatmap:
     """The map divided by the score of the whole picture: 1 is all of it.
 
-    Raises UsageError for a map that is not in scores, and for a picture that scores nothing.
+    Raises UsageError for a map that is not in scores.
     """
-    if heatmap.unit != "score" or heatmap.reference <= 0:
-        raise UsageError(
-            f"{heatmap.label!r} scores {heatmap.reference:.3g} for the whole picture, in units of "
-            f"{heatmap.unit}: there are no shares of that, compare in scores"
-        )
+    if heatmap.unit != "score":
+        raise UsageError(f"a map in {heatmap.unit} has no shares: compare in scores")
     planes, whole = heatmap.planes, np.float32(heatmap.reference)
     scaled = replace(planes, values=planes.values / whole, stderr=planes.stderr / whole)
     return replace(heatmap, unit="share", planes=scaled)

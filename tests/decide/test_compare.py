@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from dataclasses import replace
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -114,6 +115,24 @@ def test_two_copies_of_one_model_agree_everywhere():
     assert found.rank_correlation_of_scores == pytest.approx(1)
 
 
+def test_noise_of_both_is_no_difference():
+    class Noisy(Coloured):
+        def answer(self, image):
+            random = np.random.default_rng([crc32(image.tobytes()), self.red])
+            share = 0.5 + 0.1 * float(random.normal())
+            return Scores({"sfw": 1 - share, "nsfw": share})
+
+    backends = [Noisy(red=1, identity="a"), Noisy(red=2, identity="b")]
+    found = compare(two_patches(), backends, budget=40)
+    planes = found.difference.planes
+    assert (np.abs(planes.values) > 2 * planes.stderr).any()
+    assert found.difference.p_value > 0.05
+    assert found.agreement == 1
+    drawn = np.asarray(found.difference.overlay()).astype(int)
+    assert np.ptp(drawn, axis=2).max() < 60
+    assert compare(two_patches(), pair(), budget=40).difference.p_value == 0.005
+
+
 def test_shares_make_services_of_other_scales_alike():
     class Dim(Coloured):
         def answer(self, image):
@@ -131,11 +150,11 @@ def test_shares_make_services_of_other_scales_alike():
 
 
 def test_there_is_no_share_of_nothing():
-    found = compare(planted_picture(), pair(), budget=12, unit="share")
-    with pytest.raises(UsageError, match=r"'nsfw' scores 0 .* compare in scores"):
-        _ = found.agreement
-    assert replace(found, unit="score").agreement is not None
-    assert replace(found, unit="score").rank_correlation is None  # green finds nothing: flat
+    with pytest.raises(UsageError, match=r"^B: 'nsfw' scores 0 .* compare in scores"):
+        compare(planted_picture(), pair(), budget=12, unit="share", names=["A", "B"])
+    assert compare(planted_picture(), pair(), budget=12).rank_correlation is None  # B is flat
+    with pytest.raises(UsageError, match="score or share, not 'logit'"):
+        compare(planted_picture(), pair(), unit="logit")
 
 
 def test_labels_are_for_both_or_one_each():
