@@ -5,7 +5,7 @@ from probe.errors import UsageError
 from probe.methods import METHODS, Method, method
 from probe.perturb import opacity, snap
 from probe.testing.samplers import check_sampler
-from probe.types import Box, Canvas, Identity, Mask, Scene, Scores, Window
+from probe.types import Box, Canvas, Identity, Mask, Scene, Scores
 
 CANVAS = Canvas((96, 64), (96, 64), 8)
 TARGET = (0.25, 0.25, 0.5, 0.75)

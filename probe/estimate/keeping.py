@@ -9,7 +9,7 @@ import numpy as np
 from probe.estimate.covering import CoveringMean
 from probe.heatmap import Heatmap, Planes
 from probe.perturb.geometry import pixels
-from probe.types import Box, Canvas, Identity, Keep, Perturbation, Scores
+from probe.types import Box, Canvas, Identity, Keep, Perturbation, Scores, region_of
 
 
 class KeepingMean:
@@ -23,10 +23,9 @@ class KeepingMean:
     def __init__(self, canvas: Canvas, label: str) -> None:
         self.canvas = canvas
         self.label = label
-        self._kept = CoveringMean(canvas, label, kind="evidence", shrink=True, weight="area")
         self._reference: float | None = None
         self._empty: float | None = None
-        self._begun = False
+        self._kept: CoveringMean | None = None
 
     def update(self, perturbation: Perturbation, scores: Scores) -> None:
         if self.label not in scores:
@@ -35,24 +34,24 @@ class KeepingMean:
             if self._reference is None and not perturbation.full:
                 self._reference = scores[self.label]
         elif isinstance(perturbation, Keep):
-            if not self._begun:
-                self._begin()
-            x0, y0, x1, y1 = perturbation.x0, perturbation.y0, perturbation.x1, perturbation.y1
+            self._kept = self._kept or self._begun()
+            x0, y0, x1, y1 = region_of(perturbation)
             self._kept.update(Box(x0, y0, x1, y1), scores)
         elif isinstance(perturbation, Box) and is_whole(perturbation, self.canvas):
             self._empty = scores[self.label]
 
-    def _begin(self) -> None:
-        self._begun = True
-        self._kept.update(Identity(), Scores({self.label: self._empty or 0.0}))
+    def _begun(self) -> CoveringMean:
+        """The mean of no keeps yet: a keep is to the empty picture what a cover is to the
+        unchanged one, but for the sign."""
+        mean = CoveringMean(self.canvas, self.label, shrink=True, weight="area")
+        mean.update(Identity(), Scores({self.label: self._empty or 0.0}))
+        return mean
 
     def heatmap(self) -> Heatmap:
         """The map so far; raises ValueError before the reference."""
         if self._reference is None:
             raise ValueError("no map before the reference's answer")
-        if not self._begun:
-            self._begin()
-        kept = self._kept.heatmap()
+        kept = (self._kept or self._begun()).heatmap()
         planes = replace(kept.planes, values=-kept.planes.values)
         answers = kept.answers + (self._empty is not None)
         return replace(kept, planes=planes, reference=self._reference, answers=answers)
@@ -68,7 +67,7 @@ class CoverAndKeep:
 
     def __init__(self, canvas: Canvas, label: str) -> None:
         self.canvas = canvas
-        self._covered = CoveringMean(canvas, label, kind="evidence", shrink=True, weight="area")
+        self._covered = CoveringMean(canvas, label, shrink=True, weight="area")
         self._kept = KeepingMean(canvas, label)
 
     def update(self, perturbation: Perturbation, scores: Scores) -> None:
@@ -82,9 +81,8 @@ class CoverAndKeep:
         covered, kept = self._covered.heatmap(), self._kept.heatmap()
         one, other = covered.planes, kept.planes
         alone, lone = np.isnan(other.values), np.isnan(one.values)
-        values = np.where(
-            alone, one.values, np.where(lone, other.values, (one.values + other.values) / 2)
-        )
+        mean = (one.values + other.values) / 2
+        values = np.where(alone, one.values, np.where(lone, other.values, mean))
         errors = np.hypot(one.stderr, other.stderr) / 2
         stderr = np.where(alone, one.stderr, np.where(lone, other.stderr, errors))
         planes = Planes(

@@ -14,7 +14,7 @@ from probe.perturb.masks import opacity
 from probe.types import Canvas, Identity, Perturbation, Scores
 
 Sums = NDArray[np.float64]
-SIDE = 256
+SIDE = 128
 """Longest side of the sums: masks that are smooth need no more, and their cost is their size."""
 
 

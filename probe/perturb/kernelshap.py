@@ -27,17 +27,16 @@ def kernelshap(
     seed: int,
     *,
     segments: int | None = None,
-    compactness: float = 10.0,
+    compactness: float = 20.0,
 ) -> FixedDesign:
     """The empty picture, then pairs of a coalition and its complement, no coalition twice.
 
     segments: how many superpixels at most; a quarter of the budget by default, up to 50.
-    compactness: how regular they are against how even in colour; that of SLIC.
+    compactness: how regular they are against how even in colour; that of SLIC, at least.
     Where the budget bears all coalitions the plan ends with them, and the map is exact.
     Raises UsageError for a budget below twice their number, MissingExtra without scikit-image.
     """
-    default = max(2, min(50, budget // 4))
-    labels = parts(scene, budget, segments, compactness, default, needed)
+    labels = parts(scene, budget, segments, compactness, needed)
     count = int(labels.max()) + 1
     masks: Iterator[Mask] = (mask(labels, shown) for shown in _coalitions(count, seed, budget))
     return FixedDesign(chain([EMPTY], islice(distinct(masks, scene.canvas), budget - 1)))

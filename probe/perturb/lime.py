@@ -22,15 +22,15 @@ def lime(
     seed: int,
     *,
     segments: int | None = None,
-    compactness: float = 10.0,
+    compactness: float = 20.0,
 ) -> FixedDesign:
     """Up to `budget` masks of superpixels, each shown with probability 1/2.
 
-    segments: how many superpixels at most; half of the budget by default, up to 50.
-    compactness: how regular they are against how even in colour; that of SLIC.
+    segments: how many superpixels at most; a quarter of the budget by default, up to 50.
+    compactness: how regular they are against how even in colour; that of SLIC, at least.
     Raises UsageError for a budget below their number, MissingExtra without scikit-image.
     """
-    labels = parts(scene, budget, segments, compactness, default_segments(budget), lambda n: n)
+    labels = parts(scene, budget, segments, compactness, lambda n: n)
     count = int(labels.max()) + 1
     rng = np.random.default_rng(seed)
 
@@ -39,7 +39,3 @@ def lime(
             yield mask(labels, rng.random(count) < 0.5)
 
     return FixedDesign(islice(distinct(masks(), scene.canvas), budget))
-
-
-def default_segments(budget: int) -> int:
-    return max(2, min(50, budget // 2))

@@ -3,6 +3,10 @@
 Petsiuk, Das and Saenko, "RISE: Randomized Input Sampling for Explanation of Black-box Models",
 BMVC 2018. Every cell of a coarse grid is shown with probability p, the grid is enlarged
 bilinearly, and the picture looks at it through a random shift of up to one cell.
+
+Masks in pairs with their opposites tell nothing twice as dearly: what an opposite says of the
+shown mean its mask has said of the covered one, and the map's error is 1.4 times that of masks
+drawn one by one.
 """
 
 from __future__ import annotations
@@ -16,30 +20,29 @@ from probe.errors import UsageError
 from probe.perturb.fixed import FixedDesign
 from probe.types import Mask, Scene
 
+MOST = 32
+
 
 def rise(
-    scene: Scene, budget: int, seed: int, *, cells: int = 8, shown: float = 0.5, pairs: bool = True
+    scene: Scene, budget: int, seed: int, *, cells: int = 8, shown: float = 0.5
 ) -> FixedDesign:
     """`budget` smooth masks; a larger budget goes on where a smaller one ended.
 
-    cells: of the grid along each side of the picture, 1 to 64; one more lies beyond it, for the
-    shift. shown: the probability of a cell to be shown, above 0 and below 1. pairs: every second
-    mask is the opposite of the one before, which needs `shown` to be a half; else it is ignored.
+    cells: of the grid along each side of the picture, 1 to 32; one more lies beyond it, for the
+    shift. shown: the probability of a cell to be shown, above 0 and below 1.
     Raises UsageError for options out of range.
     """
-    if not 1 <= cells <= 64:
-        raise UsageError(f"cells must be a whole number from 1 to 64, not {cells}")
+    if not 1 <= cells <= MOST:
+        raise UsageError(f"cells must be a whole number from 1 to {MOST}, not {cells}")
     if not 0 < shown < 1:
         raise UsageError(f"shown must be a probability above 0 and below 1, not {shown}")
-    masks = _masks(np.random.default_rng(seed), cells, shown, pairs and shown == 0.5)
-    return FixedDesign(islice(masks, budget))
+    return FixedDesign(islice(_masks(np.random.default_rng(seed), cells, shown), budget))
 
 
-def _masks(rng: np.random.Generator, cells: int, shown: float, pairs: bool) -> Iterator[Mask]:
+def _masks(rng: np.random.Generator, cells: int, shown: float) -> Iterator[Mask]:
     side = (cells + 1) / cells
     while True:
         x0, y0 = (-rng.random(2) / cells).tolist()
-        region = (x0, y0, x0 + side, y0 + side)
         covered = rng.random((cells + 1) ** 2) >= shown
-        for one in (covered, ~covered) if pairs else (covered,):
-            yield Mask((one * np.uint8(255)).tobytes(), cells + 1, region, smooth=True)
+        opacities = np.where(covered, 255, 0).astype(np.uint8)
+        yield Mask(opacities.tobytes(), cells + 1, (x0, y0, x0 + side, y0 + side), smooth=True)

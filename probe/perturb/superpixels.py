@@ -24,8 +24,11 @@ SIDE = 500
 """Longest side of the copy that is segmented: the time of SLIC is that of its pixels."""
 CELLS = 64
 """Of a mask along the longer side: a thousand masks stay a few megabytes."""
+DEFAULT = 50
 MOST = 200
-TRIES = 4
+TRIES = 8
+ENOUGH = 0.8
+"""Of the superpixels asked for."""
 
 
 def superpixels(scene: Scene, segments: int, compactness: float) -> Labels:
@@ -48,7 +51,7 @@ def superpixels(scene: Scene, segments: int, compactness: float) -> Labels:
     return _segmented(small.tobytes(), small.size, segments, compactness, columns, rows)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _segmented(
     pixels: bytes,
     size: tuple[int, int],
@@ -57,8 +60,8 @@ def _segmented(
     columns: int,
     rows: int,
 ) -> Labels:
-    """SLIC finds fewer superpixels than it is asked for, so it is asked for more, up to as many
-    as are wanted."""
+    """SLIC asked again, for fewer where it found too many, and for more compact ones where a
+    rough texture left far too few; where it finds no two, they are the halves of the picture."""
     from skimage.segmentation import slic
 
     width, height = size
@@ -66,17 +69,20 @@ def _segmented(
     y, x = (
         (np.arange(n) * 2 + 1) * side // (2 * n) for n, side in ((rows, height), (columns, width))
     )
-    best: Labels = np.zeros((rows, columns), np.intp)
-    ask = segments
+    best: Labels = np.indices((rows, columns))[int(columns >= rows)] * 2 // max(rows, columns)
+    ask, most = segments, 1
     for _ in range(TRIES):
         found = slic(picture, n_segments=ask, compactness=compactness, sigma=1, start_label=0)
         _, labels = np.unique(found[y[:, None], x], return_inverse=True)
         count = int(labels.max()) + 1
-        if best.max() + 1 < count <= segments:
-            best = labels.reshape(rows, columns)
-        if count == segments:
+        if most < count <= segments:
+            best, most = labels.reshape(rows, columns), count
+        if count > segments:
+            ask = max(1, ask - (count - segments))
+        elif count < ENOUGH * segments:
+            compactness *= 2
+        else:
             break
-        ask = max(1, min(round(ask * segments / count), 4 * segments))
     return best
 
 
@@ -91,15 +97,16 @@ def parts(
     budget: int,
     segments: int | None,
     compactness: float,
-    default: int,
     needed: Callable[[int], int],
 ) -> Labels:
-    """Superpixels that a budget bears: `default` where none are asked for.
+    """Superpixels that a budget bears: one for four answers, up to 50, where none are asked for.
 
     needed: answers beside the reference for so many superpixels.
     Raises UsageError where the budget is too small, naming what would do.
     """
-    labels = superpixels(scene, default if segments is None else segments, compactness)
+    if segments is None:
+        segments = max(2, min(DEFAULT, budget // 4))
+    labels = superpixels(scene, segments, compactness)
     count = int(labels.max()) + 1
     if budget < needed(count):
         fitting = max((n for n in range(2, count) if needed(n) <= budget), default=None)
