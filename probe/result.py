@@ -14,6 +14,7 @@ from probe.errors import LabelError, nearest
 from probe.heatmap import Heatmap
 from probe.text import printable
 from probe.types import (
+    WHOLE,
     Box,
     Canvas,
     Estimator,
@@ -132,6 +133,7 @@ class Result:
     def heatmap(self, label: str | None = None) -> Heatmap:
         """The map of any label, rebuilt from the answers; costs no call.
 
+        Its standard errors hold the noise floor of the service, or half of its drift.
         Raises LabelError for a label that the reference's answer does not hold.
         """
         label = self.label if label is None else label
@@ -143,11 +145,18 @@ class Result:
                 estimator.update(answer.perturbation, outcome)
                 known += 1
         heatmap = estimator.heatmap()
-        if drift := self.drift(label):
-            widened = np.hypot(heatmap.planes.stderr, np.float32(drift / 2))
+        if floor := self._floor(label, heatmap):
+            widened = np.hypot(heatmap.planes.stderr, np.float32(floor))
             heatmap = replace(heatmap, planes=replace(heatmap.planes, stderr=widened))
         p_value = self.p_value if label == self.label else None
         return replace(heatmap, calls=self.calls, answers=known, image=self.image, p_value=p_value)
+
+    def _floor(self, label: str, heatmap: Heatmap) -> float:
+        """The error that all pixels share: half of the drift; without one that of the unchanged
+        picture's score, which evidence is measured from."""
+        if drift := self.drift(label):
+            return drift / 2
+        return (self.spread(label) or 0.0) if heatmap.kind == "evidence" else 0.0
 
     def spread(self, label: str | None = None) -> float | None:
         """Standard deviation of the unchanged picture's scores, None with fewer than two."""
@@ -184,11 +193,13 @@ class Result:
     @property
     def strongest(self) -> Answer | None:
         """The box with the lowest score of the label, the window or the kept region with the
-        highest one; masks are left out."""
+        highest one; masks are left out, and the box over everything."""
         best: tuple[float, Answer] | None = None
         for answer in self.answers:
             outcome, change = self.outcome(answer), answer.perturbation
             if isinstance(change, Identity | Mask) or not isinstance(outcome, Scores):
+                continue
+            if isinstance(change, Box) and region_of(change) == WHOLE:
                 continue
             effect = outcome[self.label] * (-1 if isinstance(change, Box) else 1)
             if best is None or effect > best[0]:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from probe import Failure, Heatmap, Prober, Scores, from_callable
 from probe.errors import ContractError, LabelError
+from probe.estimate import CoveringMean
 from probe.ledger import Ledger
 from probe.limits import Limits
 from probe.testing.planted import Planted, planted_picture
@@ -122,6 +124,21 @@ def test_a_score_that_drifts_is_said_and_widens_the_errors():
     calm, wide = steady.heatmap().stderr, drifting.heatmap().stderr
     np.testing.assert_allclose(wide, np.hypot(calm, 0.15), rtol=1e-5)
     np.testing.assert_array_equal(steady.heatmap().values, drifting.heatmap().values)
+
+
+def test_the_noise_floor_is_in_the_errors_of_evidence():
+    """The unchanged picture scores .5, .54, .52: its error is in every difference from it."""
+    steady, floored = noisy(0.5), noisy(0.52, second=0.54)
+    assert floored.noise == pytest.approx(0.02)
+    calm, wide = steady.heatmap().stderr, floored.heatmap().stderr
+    np.testing.assert_allclose(wide, np.hypot(calm, 0.02), rtol=1e-5)
+    crops = replace(
+        floored, estimator=lambda label: CoveringMean(floored.canvas, label, kind="score")
+    )
+    plain = CoveringMean(floored.canvas, "x", kind="score")
+    for answer in floored.answers:
+        plain.update(answer.perturbation, answer.outcome)
+    np.testing.assert_array_equal(crops.heatmap().stderr, plain.heatmap().stderr)
 
 
 def test_one_score_at_the_start_tells_no_drift_from_noise():
