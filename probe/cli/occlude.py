@@ -15,7 +15,8 @@ from probe.cli import options
     "--method",
     default="multiscale",
     show_default=True,
-    help="multiscale (boxes of many sizes) or grid (the sliding box).",
+    help="multiscale (boxes of many sizes), grid (the sliding box), keep, cover+keep, rise, lime "
+    "or kernelshap: docs/methods.md.",
 )
 @options.service
 @options.design

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from probe.cli.designs import method_options as method_options
+
 if TYPE_CHECKING:
     from probe.backends.connection import Connection
     from probe.image import Picture
@@ -159,6 +161,13 @@ design = _stack(
     click.option(
         "--stride", type=LengthType(), help="Step of a grid (0.125, 32px); of windows, in windows."
     ),
+    click.option(
+        "--option",
+        "method_settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="An option of the method, as cells=4 or sides=0.1,0.5; several times for several.",
+    ),
 )
 
 cover = _stack(
@@ -276,21 +285,3 @@ def make_prober(given: dict[str, Any]) -> Prober:
     return Prober(
         backend, fill=given.get("fill", "mean"), **{name: given[name] for name in SENDING}
     )
-
-
-def method_options(method: str, given: dict[str, Any]) -> dict[str, Any]:
-    """--size and --stride by the names that the method gives them."""
-    from probe.errors import UsageError
-
-    sizes, stride = list(given.get("size") or ()), given.get("stride")
-    if method == "windows":
-        named = {"sizes": sizes or None, "stride": stride}
-    elif method == "grid":
-        if len(sizes) > 1:
-            raise UsageError("a grid has one --size; several belong to windows (probe crop)")
-        named = {"size": sizes[0] if sizes else None, "stride": stride}
-    elif sizes or stride is not None:
-        raise UsageError(f"--size and --stride belong to grid and windows, not to {method}")
-    else:
-        named = {}
-    return {name: value for name, value in named.items() if value is not None}

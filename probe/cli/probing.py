@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from probe.cli.finding import finding
 from probe.cli.options import as_given, make_prober, open_picture
 from probe.cli.running import HOLES, arguments, ask, describe, planned, results_folder, stem_of
 from probe.cli.sheets import planned_tiles
@@ -27,7 +28,6 @@ NOT_REPEATED = (
     *("method", "out", "force", "dry_run", "yes", "as_json", "quiet", "verbose", "debug"),
     *("offline", "max_calls", "max_cost", "max_time"),
 )
-SMALL = 0.005
 
 
 def probe_pictures(images: Sequence[str], method: str, given: dict[str, Any]) -> int:
@@ -117,7 +117,7 @@ def _report(result: Result, folder: Path, image: str, given: dict[str, Any], cod
     for note in result.notes:
         click.echo(f"note: {printable(note)}", err=True)
     aside = given["as_json"]
-    click.echo(_finding(result), err=aside)
+    click.echo(finding(result), err=aside)
     cost = "" if result.cost is None else f", {result.cost:.4g} {result.currency}"
     click.echo(
         f"map {printable(files[0])} · {count(result.calls, 'call')}{cost}, "
@@ -163,22 +163,3 @@ def _record(result: Result, files: list[str], code: int) -> dict[str, Any]:
         "notes": list(result.notes),
         "files": files,
     }
-
-
-def _finding(result: Result) -> str:
-    """What was found, in one sentence; boxes are in pixels of the picture as given."""
-    reference = result.reference[result.label]
-    noise = f" ± {result.noise:.2g}" if result.noise else ""
-    sentence = f"{printable(result.label, 60)} {reference:.3g}{noise}."
-    strongest = result.strongest
-    if strongest is None:
-        return sentence
-    row = result.describe(strongest)
-    x0, y0, x1, y1 = row["box"]
-    where = f"{x0},{y0}-{x1},{y1} px ({row['area']:.0%} of the picture)"
-    if row["kind"] == "window":
-        return f"{sentence} The window {where} scores {row['score']:.3g} by itself."
-    drop = reference - row["score"]
-    if drop <= max(SMALL * abs(reference), 2 * (result.noise or 0)):
-        return f"{sentence} No cover lowers it by more than {max(0, drop):.2g}."
-    return f"{sentence} Covering the box {where} brings it to {row['score']:.3g}."

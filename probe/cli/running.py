@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from probe.cli.options import method_options
+from probe.cli.designs import method_options
 from probe.errors import LedgerError, OutputError, UsageError
 from probe.text import count, printable
 
