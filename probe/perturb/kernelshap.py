@@ -27,7 +27,7 @@ def kernelshap(
     seed: int,
     *,
     segments: int | None = None,
-    compactness: float = 20.0,
+    compactness: float = 10.0,
 ) -> FixedDesign:
     """The empty picture, then pairs of a coalition and its complement, no coalition twice.
 

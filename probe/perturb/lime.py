@@ -22,7 +22,7 @@ def lime(
     seed: int,
     *,
     segments: int | None = None,
-    compactness: float = 20.0,
+    compactness: float = 10.0,
 ) -> FixedDesign:
     """Up to `budget` masks of superpixels, each shown with probability 1/2.
 

@@ -32,7 +32,7 @@ def rise(
     shift. shown: the probability of a cell to be shown, above 0 and below 1.
     Raises UsageError for options out of range.
     """
-    if not 1 <= cells <= MOST:
+    if not isinstance(cells, int) or not 1 <= cells <= MOST:
         raise UsageError(f"cells must be a whole number from 1 to {MOST}, not {cells}")
     if not 0 < shown < 1:
         raise UsageError(f"shown must be a probability above 0 and below 1, not {shown}")

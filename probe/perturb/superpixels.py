@@ -40,7 +40,7 @@ def superpixels(scene: Scene, segments: int, compactness: float) -> Labels:
     for module, name in (("skimage", "scikit-image"), ("sklearn", "scikit-learn")):
         if find_spec(module) is None:
             raise MissingExtra(f"{name} (superpixels and their regression)", "segments")
-    if not 2 <= segments <= MOST:
+    if not isinstance(segments, int) or not 2 <= segments <= MOST:
         raise UsageError(f"segments must be a whole number from 2 to {MOST}, not {segments}")
     if not 0 < compactness <= 1000:
         raise UsageError(f"compactness must be above 0 and up to 1000, not {compactness}")

@@ -181,7 +181,7 @@ def test_the_map_is_highest_where_the_score_comes_from(make, fit):
 
 @pytest.mark.parametrize(("make", "fit"), [(lime, ridge), (kernelshap, shapley)])
 def test_each_pixel_has_the_value_of_its_superpixel(make, fit):
-    labels = superpixels(SCENE, 15, 20.0)
+    labels = superpixels(SCENE, 15, 10.0)
     rng = np.random.default_rng(0)
     worth = rng.normal(size=labels.max() + 1) / 10
 

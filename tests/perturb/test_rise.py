@@ -73,6 +73,7 @@ def test_a_thousand_masks_are_held_as_their_grids():
     [
         ({"cells": 0}, "cells must be a whole number from 1 to 32, not 0"),
         ({"cells": 33}, "cells"),
+        ({"cells": 4.5}, "cells"),
         ({"shown": 0.0}, "shown must be a probability"),
         ({"shown": 1.0}, "shown"),
         ({"shown": float("nan")}, "shown"),

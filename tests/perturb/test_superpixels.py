@@ -44,7 +44,7 @@ def test_superpixels_are_numbered_cover_all_cells_and_are_no_more_than_asked(gri
     rng = np.random.default_rng(0)
     picture = Image.fromarray(rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)).resize((300, 200))
     for segments in (2, 3, 7, 16, 50):
-        found = superpixels(scene((300, 200), grid, picture), segments, 20.0)
+        found = superpixels(scene((300, 200), grid, picture), segments, 10.0)
         columns, rows = cells(Canvas((300, 200), (300, 200), grid), 64)
         assert found.shape == (rows, columns)
         assert sorted(set(found.ravel())) == list(range(found.max() + 1))
@@ -54,14 +54,14 @@ def test_superpixels_are_numbered_cover_all_cells_and_are_no_more_than_asked(gri
 def test_superpixels_follow_the_edges_of_the_picture():
     picture = Image.new("RGB", (192, 192), "black")
     picture.paste("white", (48, 48, 144, 144))
-    found = superpixels(scene((192, 192), 8, picture), 9, 20.0)
+    found = superpixels(scene((192, 192), 8, picture), 9, 10.0)
     inside = np.zeros(found.shape, bool)
     inside[6:18, 6:18] = True
     assert not set(found[inside]) & set(found[~inside])
 
 
 def test_without_a_picture_they_are_a_regular_grid():
-    found = superpixels(scene((160, 160), 1), 16, 20.0)
+    found = superpixels(scene((160, 160), 1), 16, 10.0)
     sizes = np.bincount(found.ravel())
     assert len(sizes) == 16
     assert sizes.max() <= 1.6 * sizes.min()
@@ -73,7 +73,7 @@ def test_without_a_picture_they_are_a_regular_grid():
 def test_masks_cover_whole_superpixels_on_the_grid_of_the_codec(make):
     plan = make(scene(), 63, 0).ask(999)
     labels, covered = parts(plan)
-    wanted = superpixels(scene(), 15, 20.0)
+    wanted = superpixels(scene(), 15, 10.0)
     for n in range(wanted.max() + 1):
         assert len(set(labels[wanted == n])) == 1
     assert len(covered) == wanted.max() + 1
