@@ -176,5 +176,6 @@ def blanks(heatmap: Heatmap) -> list[str]:
     if (blank & ~seen).any():
         names.append("not seen by the model")
     if (blank & seen).any():
-        names.append("not covered" if heatmap.kind == "evidence" else "in no window")
+        evidence = heatmap.kind == "evidence"
+        names.append("not covered by an answer" if evidence else "in no answered window")
     return names

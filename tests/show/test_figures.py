@@ -160,7 +160,7 @@ def test_figures_name_what_is_hatched(heatmap):
     values[5, 5] = NAN
     seen = (0.0, 0.1, 1.0, 1.0)
     assert "not seen by the model, not covered" in lines_of(plot(heatmap(values, seen=seen)))
-    assert "in no window" in lines_of(plot(heatmap(values, kind="score")))
+    assert "in no answered window" in lines_of(plot(heatmap(values, kind="score")))
     values[5, 5] = 0.5
     assert lines_of(plot(heatmap(values, seen=seen))) == "not seen by the model"
     values[0] = 0.5
@@ -174,7 +174,7 @@ def test_figures_name_what_is_dotted_and_when_nothing_is_significant(heatmap):
     assert lines_of(plot(heatmap(values, stderr=wide))).startswith("nothing significant")
     values[0] = NAN
     both = lines_of(plot(heatmap(values, stderr=wide)))
-    assert both.startswith("not covered nothing significant")
+    assert both.startswith("not covered by an answer nothing significant")
     small, large = figure(heatmap(np.full((10, 10), 0.5))), figure(heatmap(values, stderr=wide))
     assert small.height < large.height < small.height + 60
 
