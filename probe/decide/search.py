@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil, exp, floor, log
+from math import ceil, exp, floor, inf, log
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import log_ndtr
 
 from probe.decide.search_field import Array, Field, Lattice
 from probe.decide.search_moves import Cover, Moves, area
@@ -26,11 +26,16 @@ from probe.types import Box, Canvas, Failure, Identity, Mask, Perturbation, Scor
 ROUNDS = 6
 STEPS = 64
 """Steps of the grid on the longer side of the picture as sent."""
+LADDER = (0.2, 0.4, 0.7, 1.1, 1.6)
+"""Every other cover of a round has to be smaller than the best one by so much, in logarithms: so a
+round is a bisection, too, where all that is expected passes, or nothing does."""
 LEAST = 0.01
-"""A round that promises no cover smaller by so much (in logarithms) is not asked."""
+"""A round that promises no cover smaller by so much, in logarithms, is not asked, unless nothing
+passes yet and half of the budget is left."""
+TINY = 1e-300
 PASSING, FAILING = 5, 3
 """So many of the smallest covers that pass, and of those that nearly do, are changed ..."""
-OFTEN, SELDOM = 60, 12
+OFTEN, ONCE = 60, 12
 """... so often; and each of those around the heaviest cells."""
 NOISE = 0.05
 """Of an answer, in log-odds, where the service is not noisier."""
@@ -145,8 +150,8 @@ class Search:
         self.asked: dict[Perturbation, Cover] = {}
         self._covers = [one.shares for one in known]
         self._taken = [goal.taken(one.score) for one in known]
-        self._left = budget
-        self._round = -(-budget // rounds)
+        self._budget = self._left = budget
+        self._rounds = rounds
         self._rng = np.random.default_rng(seed)
         self._next: deque[Perturbation] = deque()
         self._waiting = 0
@@ -163,9 +168,10 @@ class Search:
         return [cover for cover, score in scored if passes(score)]
 
     def ask(self, n: int) -> list[Perturbation]:
-        if n and not self._next and not self._waiting and self._left:
-            covers = self._choose(min(self._round, self._left))
-            self._left = self._left - len(covers) if covers else 0
+        if n and not self._next and not self._waiting and self._rounds:
+            covers = self._choose(-(-self._left // self._rounds))
+            self._left -= len(covers)
+            self._rounds = self._rounds - 1 if covers else 0
             self.asked |= {self.ground.perturbation(cover): cover for cover in covers}
             self._next.extend(self.ground.perturbation(cover) for cover in covers)
         asked = [self._next.popleft() for _ in range(min(n, len(self._next)))]
@@ -203,14 +209,21 @@ class Search:
         if not covers:
             return chosen
         guess = model.guess(np.array([self.ground.lattice.cover(cover) for cover in covers]))
-        gain = np.log(largest / np.array([area(cover) for cover in covers]))
-        while len(chosen) < n:
-            promise = gain * ndtr((guess.mean - goal.needed) / np.hypot(guess.spread, noise))
+        smaller = np.log(largest / np.array([area(cover) for cover in covers]))
+        bolder = deque(LADDER)
+        least = log(LEAST) if best is not None or self._left <= self._budget / 2 else -inf
+        while len(chosen) < min(n, len(covers)):
+            sure = (guess.mean - goal.needed) / np.hypot(guess.spread, noise)
+            promise = np.log(smaller) + log_ndtr(sure)
             index = int(np.argmax(promise))
-            if promise[index] < LEAST:
+            if promise[index] < least:
                 break
+            if len(chosen) % 2 and bolder:
+                far_enough = smaller > bolder.popleft()
+                if far_enough.any():
+                    index = int(np.argmax(np.where(far_enough, sure, -inf)))
             chosen.append(covers[index])
-            gain[index] = 0
+            smaller[index] = TINY
             guess = model.believe(guess, index)
         return chosen
 
@@ -223,8 +236,11 @@ class Search:
             key=lambda cover: -self.goal.taken(known[cover]),
         )
         seeds = [*passing[:PASSING], *failing[:FAILING]]
-        fresh = sorted(self.ground.moves.around(weights))
+        moves = self.ground.moves
+        fresh = sorted(moves.around(weights))
         found = dict.fromkeys(fresh)
-        for cover, times in (*((c, OFTEN) for c in seeds), *((c, SELDOM) for c in fresh)):
-            found |= dict.fromkeys(self.ground.moves.changed(cover, self._rng, times))
-        return [cover for cover in found if cover not in self.scores]
+        for cover, times in (*((c, OFTEN) for c in seeds), *((c, ONCE) for c in fresh)):
+            found |= dict.fromkeys(moves.changed(cover, self._rng, times))
+        for cover in seeds:
+            found |= dict.fromkeys(moves.cut(cover, self._rng, OFTEN))
+        return [c for c in found if len(c) <= moves.boxes and c not in self.scores]

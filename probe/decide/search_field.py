@@ -14,7 +14,7 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg import cho_solve, cholesky, solve_triangular
 
 from probe.perturb.geometry import Pixels
 
@@ -22,11 +22,11 @@ Array = NDArray[np.float64]
 
 CELLS = 24
 """Of the lattice on the longer side; covers may cut them anywhere."""
-SMOOTH = (1.0, 2.0, 3.5)
+SMOOTH = (1.5, 3.0)
 """Correlation lengths of the field that are tried, in cells."""
 REACH = (0.02, 0.06, 0.2)
 """Correlation lengths of the rest: the share of the picture by which two covers differ."""
-REST = (0.1, 0.3, 0.6)
+REST = (0.1, 0.4)
 """Shares of the variance that the rest has."""
 JITTER = 0.01
 
@@ -99,13 +99,15 @@ class Field:
         self.noise = noise
         self.variance = max(float(np.mean(taken**2)), scale**2)
         apart = _apart(covers, covers)
-        fits = product(SMOOTH, REACH, REST)
-        _, self.length, self.reach, self.rest = max(
-            (self._likelihood(apart, taken, *fit), *fit) for fit in fits
-        )
-        self._set(self.length)
-        kernel = self._kernel(apart, self.reach, self.rest)
-        self._factor, _ = cho_factor(kernel, lower=True)
+        fits = []
+        for length in SMOOTH:
+            self._set(length)
+            for reach, rest in product(REACH, REST):
+                kernel = self._kernel(apart, reach, rest)
+                fits.append((_likelihood(kernel, taken), length, reach, rest, kernel))
+        _, length, self.reach, self.rest, kernel = max(fits, key=lambda fit: fit[0])
+        self._set(length)
+        self._factor = cholesky(kernel, lower=True)
         self._alpha = cho_solve((self._factor, True), taken)
         share = self.variance * (1 - self.rest) / self._size
         self.weights = (share * (self._alpha @ self._smoothed)).reshape(shape)
@@ -122,14 +124,6 @@ class Field:
         kernel = self.variance * (field + rest * np.exp(-apart / reach))
         kernel[np.diag_indices(len(kernel))] += self.noise**2 + JITTER * self.variance
         return np.asarray(kernel)
-
-    def _likelihood(
-        self, apart: Array, taken: Array, length: float, reach: float, rest: float
-    ) -> float:
-        self._set(length)
-        factor, _ = cho_factor(self._kernel(apart, reach, rest), lower=True)
-        whitened = solve_triangular(factor, taken, lower=True)
-        return float(-whitened @ whitened / 2 - np.log(np.diag(factor)).sum())
 
     def _smooth(self, covers: Array) -> Array:
         planes = covers.reshape(-1, *self.shape)
@@ -158,6 +152,13 @@ class Field:
         tie /= np.sqrt(guess.variance[index] + self.noise**2 + JITTER * self.variance)
         variance = np.maximum(guess.variance - tie**2, 1e-9)
         return Guess(guess.covers, guess.mean, variance, np.vstack([guess.ties, tie]))
+
+
+def _likelihood(kernel: Array, taken: Array) -> float:
+    """The logarithm of the marginal likelihood, but for a constant."""
+    factor = cholesky(kernel, lower=True)
+    whitened = solve_triangular(factor, taken, lower=True)
+    return float(-whitened @ whitened / 2 - np.log(np.diag(factor)).sum())
 
 
 def _apart(some: Array, others: Array) -> Array:

@@ -17,6 +17,8 @@ PRICES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.96, 0.98, 0.99)
 """Quantiles of the field's weights that a box may have to pay for every cell."""
 STRAY = 0.15
 """How far an edge moves, as a share of its box's side (standard deviation)."""
+INWARD, SELDOM = 0.7, 0.15
+"""How often it moves inwards; how often a box is moved as a whole, or left out."""
 
 
 class Moves:
@@ -25,7 +27,7 @@ class Moves:
 
     def __init__(self, lattice: Lattice, step: int, seen: Pixels, boxes: int) -> None:
         self._lattice = lattice
-        self._boxes = boxes
+        self.boxes = boxes
         self._marks = _marks(seen[0], seen[2], step), _marks(seen[1], seen[3], step)
         self.whole: Cover = (seen,)
 
@@ -36,44 +38,64 @@ class Moves:
         columns, rows = self._lattice.edges
         for price in np.quantile(np.maximum(weights, 0), PRICES):
             left, cover = weights - price, list[Pixels]()
-            for _ in range(self._boxes):
+            for _ in range(self.boxes):
                 x0, y0, x1, y1 = _heaviest(left)
                 left[y0:y1, x0:x1] = nothing
-                cover.append(self._moved((columns[x0], rows[y0], columns[x1], rows[y1])))
+                box = np.array([[columns[x0], rows[y0], columns[x1], rows[y1]]])
+                cover += self._moved(box, np.zeros((1, 1, 4)))[0]
                 found.add(_apart(cover))
         return found
 
     def changed(self, cover: Cover, rng: np.random.Generator, times: int) -> Iterator[Cover]:
         """With some edges moved, mostly inwards; moved as a whole; without a box."""
-        for _ in range(times):
-            boxes = [self._changed(box, rng) for box in cover]
-            if len(boxes) > 1 and rng.random() < STRAY:
-                boxes.pop(rng.integers(len(boxes)))
-            yield _apart(boxes)
+        boxes = np.array(cover)
+        sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2) / self._step
+        shape = times, *boxes.shape
+        far = np.maximum(1, np.rint(np.abs(rng.normal(size=shape)) * STRAY * sides))
+        inward = np.where(rng.random(shape) < INWARD, 1, -1) * (rng.random(shape) < 0.5)
+        by = far * inward * (1, 1, -1, -1)
+        slid = rng.random(shape[:2]) < SELDOM
+        by += slid[..., None] * np.tile(rng.integers(-2, 3, (*shape[:2], 2)), 2)
+        left_out = np.where(rng.random(times) < SELDOM, rng.integers(0, len(cover), times), -1)
+        for new, without in zip(self._moved(boxes, by), left_out, strict=True):
+            kept = [box for n, box in enumerate(new) if n != without or len(new) == 1]
+            yield _apart(kept)
+
+    def cut(self, cover: Cover, rng: np.random.Generator, times: int) -> Iterator[Cover]:
+        """With a band cut out of the middle of a box, across or down: what two places hold
+        together shows itself only in covers of both."""
+        for n, band in zip(rng.integers(0, len(cover), times), rng.random((times, 3)), strict=True):
+            axis = int(band[2] < 0.5)
+            box = cover[n]
+            start, end = sorted(box[axis] + band[:2] * (box[axis + 2] - box[axis]))
+            before, after = list(box), list(box)
+            before[axis + 2], after[axis] = start, end
+            (parts,) = self._moved(np.array([before, after]), np.zeros((1, 2, 4)))
+            yield _apart([*cover[:n], *parts, *cover[n + 1 :]])
 
     def grown(self, cover: Cover, steps: int) -> Cover:
         """Every edge so many steps further out."""
-        return _apart([self._moved(box, (-steps, -steps, steps, steps)) for box in cover])
-
-    def _changed(self, box: Pixels, rng: np.random.Generator) -> Pixels:
-        sides = np.array([box[2] - box[0], box[3] - box[1]] * 2) / self._step
-        far = np.maximum(1, np.rint(np.abs(rng.normal(size=4)) * STRAY * sides))
-        inward = np.where(rng.random(4) < 0.7, 1, -1) * (rng.random(4) < 0.5)
-        by = (far * inward * (1, 1, -1, -1)).astype(int)
-        if rng.random() < STRAY:
-            by += np.tile(rng.integers(-2, 3, 2), 2)
-        return self._moved(box, tuple(by.tolist()))
+        (boxes,) = self._moved(np.array(cover), np.multiply((-1, -1, 1, 1), steps)[None])
+        return _apart(boxes)
 
     @property
     def _step(self) -> int:
-        return max(marks[1] - marks[0] for marks in self._marks)
+        return max(int(marks[1] - marks[0]) for marks in self._marks)
 
-    def _moved(self, box: Pixels, by: Pixels = (0, 0, 0, 0)) -> Pixels:
-        """The box on the grid, its edges so many steps further; at least one step wide."""
-        across, down = self._marks
-        x0, x1 = _interval(across, box[0], box[2], by[0], by[2])
-        y0, y1 = _interval(down, box[1], box[3], by[1], by[3])
-        return x0, y0, x1, y1
+    def _moved(self, boxes: Array, by: Array) -> list[list[Pixels]]:
+        """The boxes (n, 4) on the grid, their edges so many steps further: (times, 1 or n, 4).
+
+        None gets narrower than a step.
+        """
+        edges = np.empty((len(by), len(boxes), 4), int)
+        for axis, marks in enumerate(self._marks):
+            nearest = np.abs(boxes[:, axis::2, None] - marks).argmin(2)
+            low, high = np.moveaxis(nearest + by[..., axis::2].astype(int), -1, 0)
+            last = len(marks) - 1
+            low = np.clip(low, 0, last - 1)
+            edges[..., axis] = marks[low]
+            edges[..., axis + 2] = marks[np.clip(high, low + 1, last)]
+        return [[(x0, y0, x1, y1) for x0, y0, x1, y1 in boxes] for boxes in edges.tolist()]
 
 
 def area(cover: Cover) -> int:
@@ -81,15 +103,8 @@ def area(cover: Cover) -> int:
     return sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in cover)
 
 
-def _marks(low: int, high: int, step: int) -> list[int]:
-    return [low, *range(low // step * step + step, high, step), high]
-
-
-def _interval(marks: list[int], low: int, high: int, by: int, upto: int) -> tuple[int, int]:
-    first, second = (int(np.argmin(np.abs(np.subtract(marks, at)))) for at in (low, high))
-    last = len(marks) - 1
-    start = min(max(0, first + by), last - 1)
-    return marks[start], marks[min(max(start + 1, second + upto), last)]
+def _marks(low: int, high: int, step: int) -> NDArray[np.intp]:
+    return np.array([low, *range(low // step * step + step, high, step), high])
 
 
 def _apart(boxes: Iterable[Pixels]) -> Cover:
