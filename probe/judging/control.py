@@ -13,6 +13,8 @@ from probe.judging.curve import Curve
 from probe.judging.ranking import Kind
 
 LUCK = 0.1
+SMALL = 0.01
+"""Of the reference: less is next to nothing."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,12 @@ class Control:
 
     @property
     def ahead(self) -> bool | None:
-        """Ahead of all controls, or of so many that luck does it 1 time in 10 at most, and beyond
-        the noise; None where nothing was measured."""
+        """Ahead of all controls, or of so many that luck does it 1 time in 10 at most, by more than
+        next to nothing and beyond the noise; None where nothing was measured."""
         if not self.gains:
             return None
         best = 1 / (1 + len(self.gains))
-        return self.chance <= max(LUCK, best) and self.gain > 2 * self.noise
+        return self.chance <= max(LUCK, best) and self.gain > max(SMALL, 2 * self.noise)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -8,7 +8,7 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from probe.heatmap import Heatmap
-from probe.judging.control import Control
+from probe.judging.control import SMALL, Control
 from probe.judging.curve import Curve
 from probe.judging.ranking import Kind
 from probe.text import count, printable
@@ -92,7 +92,8 @@ class Judgement:
             luck = f"; luck does that {count(1 + lost, 'time')} in {1 + known}"
             return f"The map beats {which}{others}, {by}{luck if control.what == 'moved' else ''}"
         if control.beaten == known:
-            return f"The map beats {others}, but by no more than the service's noise: {by}"
+            what = "next to nothing" if control.gain <= SMALL else "no more than the noise allows"
+            return f"The map beats {others}, but by {what}: {by}"
         if control.what == "given":
             return f"The map is behind {others}, {by}"
         return f"The map is not told from chance: it beats {control.beaten} of {others}"

@@ -19,7 +19,8 @@ from probe.result import Result
 from probe.text import count, printable
 from probe.types import Failure, Identity, Scores
 
-COARSE = (0, *SHARED, STEPS)
+OF_MAPS = {"map", "pixels"}
+"""Words of the notes that are about a run's own map; here the map is another's."""
 GAP = 0.01
 """References that differ by less are the same."""
 
@@ -54,15 +55,16 @@ def read(
     """auroc, pointing: measured without the model."""
     reference = Reference.of(results["deletion"])
 
-    def curves(ranking: Ranking, steps: Sequence[int]) -> dict[Kind, Curve]:
-        return {kind: _curve(results[kind], kind, ranking, steps, reference) for kind in FILLS}
+    def curves(ranking: Ranking, steps: Mapping[Kind, Sequence[int]]) -> dict[Kind, Curve]:
+        return {k: _curve(results[k], k, ranking, steps[k], reference) for k in FILLS}
 
     own, *others = task.rankings
-    controls = [curves(one, COARSE) for one in others]
-    whole = curves(own, range(STEPS + 1))
+    whole = curves(own, {kind: range(STEPS + 1) for kind in FILLS})
+    coarse = {kind: _shared_steps(whole[kind]) for kind in FILLS}
+    controls = [curves(one, coarse) for one in others]
     control = Control(
         task.controls,
-        curves(own, COARSE),
+        curves(own, coarse),
         {kind: [one[kind] for one in controls] for kind in FILLS},
     )
     first, second = (results[kind] for kind in FILLS)
@@ -85,6 +87,13 @@ def read(
         failures=len(_failures(results)),
         notes=[*_notes(task, results, reference, whole)],
     )
+
+
+def _shared_steps(whole: Curve) -> list[int]:
+    """Those at which the map and its controls were asked; the far end, which they have in common,
+    only where it has a score."""
+    ends = {round(share * STEPS) for share, score in whole.points if score is not None}
+    return sorted({*SHARED, *({0, STEPS} & ends)})
 
 
 def _curve(
@@ -121,8 +130,8 @@ def _notes(
     curves: Mapping[Kind, Curve],
 ) -> Iterator[str]:
     """What people should know; what the runs say of a map of their own is left out."""
-    said = [note for kind in FILLS for note in results[kind].notes if "map" not in note.split()]
-    yield from dict.fromkeys(said)
+    said = (note for kind in FILLS for note in results[kind].notes)
+    yield from dict.fromkeys(note for note in said if not OF_MAPS & set(note.split()))
     if why := Counter(_failures(results)).most_common(1):
         total = len(_failures(results))
         yield f"{count(total, 'changed picture')} got no score, holes in the curves: {why[0][0]}."

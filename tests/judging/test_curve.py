@@ -63,6 +63,7 @@ def test_gains_add_what_is_taken_and_what_is_brought():
 
 def test_ahead_is_beyond_all_of_them_and_beyond_the_noise():
     assert control((0.1, 0.9), (0.5, 0.5), (0.4, 0.4)).ahead
+    assert not control((0.1, 0.9), (0.104, 0.9)).ahead
     assert control((0.1, 0.9), (0.5, 0.5), (0.4, 0.4)).chance == pytest.approx(1 / 3)
     assert not control((0.1, 0.9), (0.5, 0.5), (0.4, 0.4), noise=0.9).ahead
 

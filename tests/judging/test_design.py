@@ -71,3 +71,11 @@ def test_copies_are_the_map_in_other_places(seed):
         np.testing.assert_array_equal(np.isnan(copy), np.isnan(cells))
         np.testing.assert_array_equal(np.sort(copy, axis=None), np.sort(cells, axis=None))
         assert (copy[2:9, 3:13] != cells[2:9, 3:13]).any()
+
+
+def test_copies_are_in_places_that_resemble_the_map_little():
+    rng = np.random.default_rng(3)
+    cells = rng.normal(size=(16, 16))
+    cells[4:10, 4:10] += 4
+    likeness = [float(np.corrcoef(cells.ravel(), one.ravel())[0, 1]) for one in moved(cells, 8, 0)]
+    assert max(likeness) < 0.15

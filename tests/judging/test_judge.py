@@ -137,6 +137,15 @@ def test_pictures_without_a_score_are_holes(seeing):
     assert found.deletion == pytest.approx(0.125, abs=0.05)
 
 
+def test_the_end_that_all_have_in_common_may_be_a_hole(seeing):
+    model = seeing(broken=(1,))
+    found = judge(model.prober(), model.image, model.truth)
+    assert found.curves["deletion"].points[-1] == (1.0, None)
+    assert len(found.control.gains) == 4
+    assert found.control.ahead
+    assert found.deletion == pytest.approx(0.125, abs=0.03)
+
+
 def test_without_any_score_nothing_is_said(seeing):
     model = seeing(broken=range(1, 1000))
     found = judge(model.prober(), model.image, model.truth)
@@ -178,9 +187,8 @@ def test_another_map_may_be_the_control(seeing):
 
 def test_the_places_of_the_copies_come_from_the_seed(seeing):
     model = seeing()
-    one, same, other = (
-        judge(model.prober(), model.image, model.truth, seed=seed) for seed in (1, 1, 2)
-    )
+    values = model.truth + np.random.default_rng(0).normal(size=model.truth.shape)
+    one, same, other = (judge(model.prober(), model.image, values, seed=seed) for seed in (1, 1, 2))
     assert one.control.gains == same.control.gains != other.control.gains
     assert one.deletion == other.deletion
 
@@ -225,8 +233,7 @@ def test_what_one_should_know_is_noted(seeing):
     assert any(
         "made where the picture scored 0.4 for 'seen'; here it scores 1" in n for n in found.notes
     )
-    constant = judge(model.prober(), model.image, model.truth, seed=5)
-    assert not constant.notes
+    assert not judge(model.prober(), model.image, heatmap(model.truth)).notes
 
 
 def test_a_label_that_never_moves_is_said(seeing):
