@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -115,3 +117,11 @@ def test_a_method_of_ones_own_needs_a_sampler_and_an_estimator():
     own = Method("halves", "covers halves", halves, METHODS["grid"].estimator)
     assert own.options == {"side": "left"}
     assert len(own.plan(Scene(CANVAS), 2, 0, side="right").ask(9)) == 2
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_and_each_of_its_options_is_in_the_docs(name):
+    page = (Path(__file__).parent.parent / "docs" / "methods.md").read_text("utf-8")
+    assert f"| `{name}` |" in page
+    for option in METHODS[name].options:
+        assert f"`{option}`" in page
