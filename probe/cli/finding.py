@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from probe.notes import CHANCE
 from probe.text import printable
 from probe.types import Mask
 
@@ -71,14 +72,16 @@ def _spot(result: Result) -> str:
         return ""
     top = np.unravel_index(np.nanargmax(values), values.shape)
     value, error = float(values[top]), float(np.nan_to_num(heatmap.stderr[top]))
-    if value <= max(_floor(result), 2 * error):
+    chance = (result.p_value or 0) > CHANCE
+    if chance or value <= max(_floor(result), 2 * error):
         return "No part of the map stands out of its errors."
     parts, _ = label(np.nan_to_num(values) >= value / 2, np.ones((3, 3)))
     hottest = np.bincount(parts[values == values[top]]).argmax()
     rows, columns = np.nonzero(parts == hottest)
     box = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
     where = _where({"box": [int(edge) for edge in box], "area": len(rows) / values.size})
-    return f"The map's strongest spot is {where}: shown, it adds up to {value:.2g} ± {error:.1g}."
+    sure = f" ± {error:.1g}" if error else ""
+    return f"The map's strongest spot is {where}: shown, it adds up to {value:.2g}{sure}."
 
 
 def _floor(result: Result) -> float:
