@@ -92,7 +92,9 @@ def redact(
     search, searched = work.search(ground, aimed, mapped, budget - reserved)
     tries = [*tried(mapped, "map", {}), *tried(searched, "search", search.asked)]
     start = replace(start, notes=(*mapped.notes, *_remarks(tries, goal, alone.canvas)))
-    cover, short = search.best, list[str]()
+    within = [cover for cover in search.passing(goal) if ground.share(cover) <= max_area]
+    cover = search.best or max(within, key=search.taken, default=None)
+    short = list[str]()
     for attempt in range(ATTEMPTS):
         if cover is None or ground.share(cover) > max_area:
             break
@@ -105,8 +107,8 @@ def redact(
             return _passed(start, final, scores)
         short = [_short(final.area, worst)]
         aimed = aimed.harder(goal.needed - goal.taken(worst) + SURE)
-        grown = ground.moves.grown(cover, attempt + 1)
-        cover = min(search.passing(aimed), key=area, default=grown)
+        larger = [other for other in search.passing(aimed) if area(other) > area(cover)]
+        cover = min(larger, key=area, default=ground.moves.grown(cover, attempt + 1))
     return _missed(replace(start, notes=(*start.notes, *short), tried=tries), goal, max_area)
 
 
@@ -173,12 +175,15 @@ def _goal(alone: Result, below: float | None, above: float | None, limits: Limit
 
 
 def _aimed(goal: Goal, unchanged: Mapping[str, float], noise: float) -> Goal:
-    """What the search at send size has to reach, so that the full size passes too and noise
-    does not make a cover pass."""
-    gap = max(0.0, *(-goal.taken(score) for score in unchanged.values()))
-    aimed = replace(goal.harder(gap), noise=noise)
+    """What the search at send size has to reach, so that noise does not make a cover pass.
+
+    Where the picture passes as it is sent and only its full size does not, the full size tells
+    how far there is to go.
+    """
+    gap = max(-goal.taken(score) for score in unchanged.values())
+    aimed = goal.harder(gap) if goal.passes(unchanged["sent"]) else goal
     margin = 2 * noise * (1 if goal.above else -1)
-    return replace(aimed, threshold=min(max(aimed.threshold + margin, 0.0), 1.0))
+    return replace(aimed, threshold=min(max(aimed.threshold + margin, 0.0), 1.0), noise=noise)
 
 
 def _check(

@@ -161,6 +161,11 @@ class Search:
         """The smallest cover that passes, as far as is known."""
         return min(self.passing(), key=area, default=None)
 
+    def taken(self, cover: Cover) -> float:
+        """How far a cover with a score brought it, in log-odds."""
+        score = self.scores[cover]
+        return -inf if score is None else self.goal.taken(score)
+
     def passing(self, goal: Goal | None = None) -> list[Cover]:
         """The covers that pass, as far as is known, or that would pass another goal."""
         passes = (goal or self.goal).passes
@@ -233,7 +238,8 @@ class Search:
         passing = sorted(self.passing(), key=area)
         failing = sorted(
             (c for c, score in known.items() if not self.goal.passes(score)),
-            key=lambda cover: -self.goal.taken(known[cover]),
+            key=self.taken,
+            reverse=True,
         )
         seeds = [*passing[:PASSING], *failing[:FAILING]]
         moves = self.ground.moves

@@ -14,7 +14,9 @@ Cover = tuple[Pixels, ...]
 """Boxes in send pixels that do not overlap, in order."""
 
 PRICES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.96, 0.98, 0.99)
-"""Quantiles of the field's weights that a box may have to pay for every cell."""
+HALVES = (0.25, 0.5)
+"""Quantiles of the field's weights, and shares of the largest, that a box may have to pay for every
+cell."""
 STRAY = 0.15
 """How far an edge moves, as a share of its box's side (standard deviation)."""
 INWARD, SELDOM = 0.7, 0.15
@@ -36,7 +38,9 @@ class Moves:
         found: set[Cover] = set()
         nothing = -1 - np.abs(weights).sum()
         columns, rows = self._lattice.edges
-        for price in np.quantile(np.maximum(weights, 0), PRICES):
+        positive = np.maximum(weights, 0)
+        prices = *np.quantile(positive, PRICES), *np.multiply(positive.max(), HALVES)
+        for price in prices:
             left, cover = weights - price, list[Pixels]()
             for _ in range(self.boxes):
                 x0, y0, x1, y1 = _heaviest(left)
