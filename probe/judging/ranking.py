@@ -13,7 +13,6 @@ from probe.judging.metrics import STEPS
 from probe.types import Mask
 
 Kind = Literal["deletion", "insertion"]
-DRAWS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,27 +71,19 @@ def cells_of(values: NDArray[Any], columns: int, rows: int) -> NDArray[np.float6
 def moved(cells: NDArray[np.float64], copies: int, seed: int) -> list[NDArray[np.float64]]:
     """Copies of a map in other places: the same shapes, without a meaning.
 
-    Each is mirrored or not and rolled by a quarter to three quarters of the known part's sides, so
-    that what the model does not see stays where it is; of several such places it takes the one
-    that resembles the map least. A check after Adebayo et al., "Sanity Checks for Saliency Maps",
-    NeurIPS 2018, with the place instead of the weights at random.
+    Each is mirrored or not and rolled by anything at all within the known part, so that what the
+    model does not see stays where it is. All places are alike likely: a map without a meaning is
+    one more of these copies, and its rank among them is pure chance. A check after Adebayo et
+    al., "Sanity Checks for Saliency Maps", NeurIPS 2018, with the place instead of the weights at
+    random.
     """
     rng = np.random.default_rng(seed)
     rows, columns = (np.flatnonzero(~np.isnan(cells).all(axis)) for axis in (1, 0))
     part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    level = float(np.nanmean(cells))
-
-    def likeness(inside: NDArray[np.float64]) -> float:
-        return float(np.nansum((inside - level) * (cells[part] - level)))
-
     found = []
     for number in range(copies):
-        mirrored = cells[part][:: (1, -1)[number % 2], :: (1, -1)[number // 2 % 2]]
-        shifts = [
-            [int(rng.integers(side // 4, side - side // 4 + 1)) for side in mirrored.shape]
-            for _ in range(DRAWS)
-        ]
         copy = cells.copy()
-        copy[part] = min((np.roll(mirrored, shift, (0, 1)) for shift in shifts), key=likeness)
+        mirrored = cells[part][:: (1, -1)[number % 2], :: (1, -1)[number // 2 % 2]]
+        copy[part] = np.roll(mirrored, [int(rng.integers(n)) for n in mirrored.shape], (0, 1))
         found.append(copy)
     return found
