@@ -74,7 +74,7 @@ def prepare(
     for one in (made, other):
         if one is not None:
             _check(one, task.picture)
-    return task.ranked(None if other is None else other.values, seed)
+    return task.ranked(other, seed)
 
 
 def as_map(heatmap: Heatmap | NDArray[Any]) -> Heatmap:

@@ -45,15 +45,18 @@ def cells_of(values: NDArray[Any], columns: int, rows: int) -> NDArray[np.float6
 
     values: (H, W), at least as large as the grid. Raises UsageError for a map without an order.
     """
-    values = np.asarray(values, np.float32)  # so that a cell of equal values has just that mean
+    # short numbers in long sums: a cell of equal values has just that mean
+    values = np.asarray(values, np.float32).astype(np.float64)
     height, width = values.shape
     across = np.arange(columns) * width // columns
     down = np.arange(rows) * height // rows
     known = np.isfinite(values)
 
     def sums(plane: NDArray[Any]) -> NDArray[np.float64]:
-        whole = np.add.reduceat(np.add.reduceat(plane, down, axis=0), across, axis=1)
-        return np.asarray(whole, np.float64)
+        found: NDArray[np.float64] = np.add.reduceat(
+            np.add.reduceat(plane, down, axis=0), across, axis=1
+        )
+        return found
 
     with np.errstate(invalid="ignore"):
         found = sums(np.where(known, values, 0.0)) / sums(known.astype(float))

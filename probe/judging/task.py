@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
 from probe.errors import UsageError
@@ -56,20 +57,25 @@ class Task:
             prober, heatmap, picture, renderer.canvas, label, budget, len(alone.perturbations)
         )
 
-    def ranked(self, other: NDArray[Any] | None, seed: int) -> Task:
-        """With the orders of the map and of what it is held against: `other` (H, W), or copies
-        of the map in places drawn from `seed`."""
-        columns, rows = cells(self.canvas)
-        own = cells_of(self.heatmap.values, columns, rows)
+    def ranked(self, other: Heatmap | None, seed: int) -> Task:
+        """With the orders of the map and of what it is held against: `other`, or copies of the
+        map in places drawn from `seed`."""
+        own = self._cells(self.heatmap)
         if other is None:
             controls = moved(own, controls_for(self.share("insertion")), seed)
         else:
-            controls = [cells_of(other, columns, rows)]
+            controls = [self._cells(other)]
         return replace(
             self,
             rankings=[ranking(own), *map(ranking, controls)],
             controls="moved" if other is None else "given",
         )
+
+    def _cells(self, heatmap: Heatmap) -> NDArray[np.float64]:
+        columns, rows = cells(self.canvas)
+        small = heatmap.planes.values
+        enough = small.shape[0] >= rows and small.shape[1] >= columns
+        return cells_of(small if enough else heatmap.values, columns, rows)
 
     def share(self, kind: Kind) -> int:
         """How many answers a curve and its controls may use."""

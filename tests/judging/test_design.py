@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from probe.errors import UsageError
 from probe.judging.design import LEAST, MOST, Steps, controls_for
 from probe.judging.ranking import cells_of, moved, ranking
 from probe.testing.samplers import check_sampler
+from probe.types import Identity, Scores
 
 CELLS = np.random.default_rng(0).normal(size=(9, 12))
 
@@ -21,6 +24,41 @@ def steps(kind, budget, copies=2):
 @pytest.mark.parametrize("budget", [LEAST, 17, MOST])
 def test_steps_keep_the_contract_of_samplers(kind, budget):
     check_sampler(lambda seed: steps(kind, budget, controls_for(budget)), budget)
+
+
+def answered(kind, budget, jump):
+    """Steps asked about a score that jumps there, and after how many rounds."""
+    order = ranking(-np.arange(2048.0).reshape(32, 64))
+    masks = {order.mask(kind, step): step for step in range(33)}
+    sampler, asked, rounds = Steps(kind, [order], budget, "x"), {0, 32}, 0
+    sampler.tell(Identity(), Scores({"x": 1.0}))
+    while proposals := sampler.ask(budget):
+        rounds += 1
+        for mask in proposals:
+            asked.add(masks[mask])
+            below = (masks[mask] < jump) == (kind == "deletion")
+            sampler.tell(mask, Scores({"x": float(below)}))
+    return sorted(asked), rounds
+
+
+@pytest.mark.parametrize("kind", ["deletion", "insertion"])
+@pytest.mark.parametrize("jump", [5, 13, 22, 27])
+def test_steps_close_in_on_a_jump_in_few_rounds(kind, jump):
+    asked, rounds = answered(kind, 8, jump)
+    (gap,) = (after - before for before, after in pairwise(asked) if before < jump <= after)
+    assert gap <= 3
+    assert rounds <= 4
+
+
+def test_equal_cells_stay_in_their_order():
+    values = np.random.default_rng(0).integers(0, 3, (40, 50)).astype(float)
+    by_hand = sorted(range(2000), key=lambda index: -values.ravel()[index])
+    assert ranking(values).order.tolist() == by_hand
+
+
+def test_cells_of_different_sizes_are_flat_together():
+    with pytest.raises(UsageError, match=r"flat, 0\.1 everywhere"):
+        cells_of(np.full((10, 10), 0.1), 3, 3)
 
 
 @given(st.integers(LEAST, 10 * MOST))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -186,6 +187,13 @@ def test_another_map_may_be_the_control(seeing):
     assert found.verdict.startswith("The map beats the other map, by ")
     behind = judge(model.prober(), model.image, -model.truth, control=model.truth)
     assert behind.verdict.startswith("The map is behind the other map, by ")
+
+
+def test_a_map_made_at_a_smaller_size_serves(seeing):
+    model = seeing()
+    small = heatmap(model.truth[::8, ::8])
+    found = judge(model.prober(), model.image, replace(small, canvas=Canvas((64, 64), (8, 8))))
+    assert found.deletion == judge(model.prober(), model.image, model.truth).deletion
 
 
 def test_the_places_of_the_copies_come_from_the_seed(seeing):
