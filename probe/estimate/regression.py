@@ -20,6 +20,7 @@ from probe.perturb.masks import opacity
 from probe.types import Box, Canvas, Identity, Mask, Perturbation, Scores
 
 Matrix = NDArray[np.float64]
+MOST = 255
 
 
 class Parts:
@@ -40,6 +41,8 @@ class Parts:
             return
         grid = np.frombuffer(mask.cells, np.uint8).reshape(mask.rows, mask.columns)
         both, labels = np.unique(self._labels * 2 + (grid < 128), return_inverse=True)
+        if len(both) > MOST:
+            raise ValueError(f"a regression takes masks of up to {MOST} parts, not of {len(both)}")
         if len(both) > self._count or labels.shape != self._labels.shape:
             parents = both // 2
             self._rows = [row[parents] for row in self._rows]

@@ -223,6 +223,16 @@ def test_parts_are_the_cells_that_all_masks_treat_alike(superpixel_count, n, see
         assert (parts.spread(row, canvas).ravel() == (grid == 0)).all()
 
 
+def test_more_parts_than_a_map_of_them_holds_are_refused():
+    cells = np.arange(256, dtype=np.uint16)
+    masks = [Mask(((cells >> bit & 1) * 255).astype(np.uint8).tobytes(), 16) for bit in range(8)]
+    parts = Parts()
+    for one in masks[:7]:
+        parts.add(one)
+    with pytest.raises(ValueError, match="up to 255 parts, not of 256"):
+        parts.add(masks[7])
+
+
 def test_an_answer_that_is_lost_costs_its_row_only():
     plan = kernelshap(SCENE, 63, 0).ask(63)
     rows = [(p, share(p)) for p in plan]
