@@ -80,8 +80,9 @@ class Judgement:
         control, known = self.control, len(self.control.gains)
         if not known:
             return "The map was held against nothing: no control got all its scores"
-        spread = "" if control.spread is None else f" ± {control.spread:.2g}"
-        by = f"by {abs(control.gain):.2g}{spread} in deletion and insertion together"
+        digits = 2 if abs(control.gain) >= SMALL else 4
+        spread = "" if control.spread is None else f" ± {control.spread:.{digits}f}"
+        by = f"by {abs(control.gain):.{digits}f}{spread} in deletion and insertion together"
         others = "the other map"
         if control.what == "moved":
             copies = "a copy" if known == 1 else f"{known} copies"

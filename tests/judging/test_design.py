@@ -50,6 +50,18 @@ def test_steps_close_in_on_a_jump_in_few_rounds(kind, jump):
     assert rounds <= 4
 
 
+def test_nothing_is_asked_twice_of_a_tiny_picture():
+    cells = np.arange(6.0).reshape(2, 3)
+    sampler = Steps("deletion", [ranking(cells), *map(ranking, moved(cells, 4, 0))], 40, "x")
+    sampler.tell(Identity(), Scores({"x": 1.0}))
+    asked = []
+    while proposals := sampler.ask(40):
+        asked += proposals
+        for mask in proposals:
+            sampler.tell(mask, Scores({"x": 1 - sum(mask.cells) / 255 / 6}))
+    assert len(asked) == len(set(asked)) < 20
+
+
 def test_equal_cells_stay_in_their_order():
     values = np.random.default_rng(0).integers(0, 3, (40, 50)).astype(float)
     by_hand = sorted(range(2000), key=lambda index: -values.ravel()[index])
