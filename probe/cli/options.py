@@ -176,7 +176,8 @@ cover = _stack(
         "--fill",
         default="mean",
         show_default=True,
-        help="What covers: mean, black, gray, blur[:RADIUS as a fraction], noise[:SEED], a colour.",
+        help="What covers: mean, black, gray, blur[:RADIUS as a fraction], noise[:SEED], inpaint, "
+        "a colour.",
     ),
 )
 

@@ -135,7 +135,7 @@ def sentence(found: Redaction) -> str:
     if found.already:
         return f"{label} is {before:.3g}, {aim} as it is: nothing has to be covered."
     if found.found:
-        boxes = ", ".join(f"{x0},{y0}-{x1},{y1}" for x0, y0, x1, y1 in found.boxes)
+        boxes = " and ".join(f"{x0},{y0}-{x1},{y1}" for x0, y0, x1, y1 in found.boxes)
         kind = "box" if len(found.boxes) == 1 else f"{len(found.boxes)} boxes"
         full = found.scores.get("full")
         checked = f"{found.score:.3g}" + ("" if full is None else f", at full size {full:.3g}")

@@ -18,6 +18,7 @@ from probe.decide.search_moves import area
 from probe.errors import UsageError
 from probe.limits import Limits
 from probe.result import Result
+from probe.text import count
 from probe.types import WHOLE, Canvas, Codec
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ ATTEMPTS = 3
 """So many finished pictures are sent at most."""
 DEFAULT = 0.5
 FLAT = 1e-6
+TINY = 0.01
+SMALL = (
+    "So small a cover hides little: the score hangs on fine detail, and another version of the "
+    "model may not agree. A threshold further away gets a larger cover."
+)
 SURE = 0.1
 """How much further than it fell short a cover has to go at the next attempt, in log-odds."""
 
@@ -91,7 +97,7 @@ def redact(
     aimed = _aimed(goal, unchanged, mapped.noise or 0.0)
     search, searched = work.search(ground, aimed, mapped, budget - reserved)
     tries = [*tried(mapped, "map", {}), *tried(searched, "search", search.asked)]
-    start = replace(start, notes=(*mapped.notes, *_remarks(tries, goal, alone.canvas)))
+    start = replace(start, notes=(*alone.notes, *_remarks(tries, goal, alone.canvas)))
     within = [cover for cover in search.passing(goal) if ground.share(cover) <= max_area]
     cover = search.best or max(within, key=search.taken, default=None)
     short = list[str]()
@@ -113,9 +119,11 @@ def redact(
 
 
 def _passed(start: Redaction, final: Final, scores: Mapping[str, float]) -> Redaction:
+    notes = [SMALL] if 0 < final.area < TINY else []
     return replace(
         start,
         found=True,
+        notes=(*start.notes, *notes),
         score=scores["sent"],
         scores=scores,
         boxes=final.boxes,
@@ -150,6 +158,8 @@ def _short(area: float, worst: float) -> str:
 
 def _remarks(tries: Sequence[Tried], goal: Goal, canvas: Canvas) -> list[str]:
     notes = []
+    if holes := sum(one.score is None for one in tries):
+        notes.append(f"{count(holes, 'covered picture')} got no score and count for nothing.")
     scores = [one.score for one in tries if one.score is not None]
     least = max(FLAT, 2 * goal.noise)
     if scores and max(abs(score - goal.reference) for score in scores) <= least:

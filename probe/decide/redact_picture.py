@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PIL import Image
@@ -45,18 +46,24 @@ def finished(renderer: Renderer, cover: Cover, codec: Codec) -> Final:
         for x0, y0, x1, y1 in cover
     )
     image = renderer.image.copy()
-    layer = _layer(renderer)
+    layer = _layer(renderer, boxes)
     for box in boxes:
         image.paste(layer if isinstance(layer, tuple) else layer.crop(box), box)
     data = encode(image, codec)
     return Final(boxes, data, decode(data))
 
 
-def _layer(renderer: Renderer) -> tuple[int, int, int] | Image.Image:
+def _layer(renderer: Renderer, boxes: Sequence[Pixels]) -> tuple[int, int, int] | Image.Image:
     """The fill that was searched with, at full size: noise keeps the grain it was sent in."""
+    image, fill = renderer.image, renderer.fill
+    if fill.hangs_on_cover and boxes:
+        cover = Image.new("L", image.size)
+        for box in boxes:
+            cover.paste(255, box)
+        return fill.patch(image, cover)
     layer = renderer.layer
-    if isinstance(layer, tuple) or layer.size == renderer.image.size:
+    if isinstance(layer, tuple) or layer.size == image.size:
         return layer
-    grain = renderer.fill.kind == "noise"
+    grain = fill.kind == "noise"
     resampling = Image.Resampling.NEAREST if grain else Image.Resampling.BICUBIC
-    return layer.resize(renderer.image.size, resampling)
+    return layer.resize(image.size, resampling)

@@ -51,6 +51,9 @@ class Renderer:
 
     def render(self, perturbation: Perturbation) -> Image.Image:
         """A new RGB picture: the base under a cover, a window of it, or the base itself."""
+        if self.fill.hangs_on_cover and isinstance(perturbation, Box | Keep | Mask):
+            cover = Image.fromarray(opacity(perturbation, self.canvas))
+            return Image.composite(self.fill.patch(self.base, cover), self.base, cover)
         match perturbation:
             case Identity(full=full):
                 return (self.image if full else self.base).copy()
@@ -89,10 +92,10 @@ class Renderer:
                 return full and self.canvas.size != self.canvas.send
             case Window():
                 return pixels(perturbation, self.canvas) != (0, 0, *self.canvas.send)
-            case Box():
+            case Box() if not self.fill.hangs_on_cover:
                 region = x0, y0, x1, _ = pixels(perturbation, self.canvas)
                 return self._differs((x0, y0, x1, y0 + 1)) or self._differs(region)
-            case Keep() | Mask():
+            case Box() | Keep() | Mask():
                 change = ImageChops.difference(self.render(perturbation), self.base)
                 return change.getbbox() is not None
             case _:

@@ -189,6 +189,7 @@ def test_covers_that_get_no_score_are_no_answer():
     assert not found.found
     assert found.score is None
     assert found.notes[-1] == "No covered picture got a score."
+    assert "64 covered pictures got no score and count for nothing." in found.notes
     assert found.spent.failures == 64
 
 
@@ -432,3 +433,21 @@ def test_noise_keeps_its_grain_at_full_size():
     pixels = np.asarray(found.image)[y0:y1, x0:x1].astype(int)
     same = (pixels[:, 1:] == pixels[:, :-1]).all(2).mean()
     assert same > 0.6
+
+
+def test_what_is_painted_over_is_painted_from_around_it():
+    pytest.importorskip("cv2")
+    grey = Image.new("RGB", (96, 64), (90, 120, 150))
+    picture = grey.copy()
+    picture.paste((255, 20, 20), (40, 20, 60, 40))
+
+    def redness(images):
+        pixels = [np.asarray(image).astype(float) for image in images]
+        return [{"red": (one[..., 0] - one[..., 1]).clip(0).sum() / 94e3} for one in pixels]
+
+    found = redact(
+        Prober(from_callable(redness, ["red"]), fill="inpaint"), picture, below=0.1, boxes=1
+    )
+    assert found.found
+    assert found.area < 0.12
+    np.testing.assert_allclose(np.asarray(found.image)[10:14], np.asarray(grey)[10:14])

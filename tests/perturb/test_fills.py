@@ -1,10 +1,12 @@
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from probe.errors import UsageError
+from probe.errors import MissingExtra, UsageError
 from probe.perturb import parse_fill
 from tests.perturb.strategies import noise
 
@@ -23,6 +25,7 @@ from tests.perturb.strategies import noise
         ("blur:0.1", "blur:0.1"),
         ("noise", "noise:0"),
         ("noise:7", "noise:7"),
+        ("inpaint", "inpaint"),
     ],
 )
 def test_fills_have_one_canonical_form_that_reads_back(given_as, canonical):
@@ -81,3 +84,29 @@ def test_noise_is_the_same_for_the_same_seed_only():
     assert (one == again).all()
     assert (one != other).mean() > 0.9
     assert one.std() > 60
+
+
+def test_without_opencv_inpaint_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'image-api-probe\[inpaint\]'"):
+        parse_fill("inpaint")
+
+
+def test_inpaint_carries_on_what_lies_around_and_touches_nothing_else():
+    ramp = np.repeat(np.arange(64, dtype=np.uint8)[None, :, None] * 3, 48, axis=0)
+    base = Image.fromarray(np.repeat(ramp, 3, axis=2))
+    broken = base.copy()
+    broken.paste((0, 255, 0), (20, 16, 40, 32))
+    cover = Image.new("L", base.size)
+    cover.paste(255, (20, 16, 40, 32))
+    patch = np.asarray(parse_fill("inpaint").patch(broken, cover)).astype(int)
+    assert np.abs(patch - np.asarray(base)).max() < 40
+    shown = np.asarray(cover) == 0
+    np.testing.assert_array_equal(patch[shown], np.asarray(base)[shown])
+
+
+def test_where_nothing_is_left_to_paint_from_inpaint_is_the_mean():
+    base = noise((32, 24))
+    everything = Image.new("L", base.size, 255)
+    patch = parse_fill("inpaint").patch(base, everything)
+    assert patch.getpixel((3, 3)) == parse_fill("mean").layer(base)

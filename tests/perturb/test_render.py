@@ -20,7 +20,7 @@ def renderer(size, grid=1, fill="mean", seed=0, **more):
 @given(
     st.tuples(st.integers(1, 70), st.integers(1, 70)),
     regions(kinds=(Box,)),
-    FILLS,
+    FILLS | st.just("inpaint"),
     st.sampled_from([Codec("png"), Codec("jpeg", 90), Codec("jpeg", 60)]),
     st.integers(0, 9),
 )
