@@ -51,6 +51,7 @@ def redact(image: str, **given: Any) -> int:
     it is an answer, too (exit code 0).
     """
     from probe.cli.options import make_prober, open_picture
+    from probe.cli.progress import progress
     from probe.cli.running import HOLES, allow, at_most
     from probe.decide.redact import redact as find
     from probe.errors import UsageError
@@ -65,18 +66,20 @@ def redact(image: str, **given: Any) -> int:
         return _announce(line, plan.calls + given["budget"], picture.name, given)
     if not given["offline"]:
         allow(line, plan.calls + given["budget"], cost, plan.host, given)
-    found = find(
-        prober,
-        picture,
-        given["label"],
-        given["below"],
-        given["above"],
-        given["budget"],
-        boxes=given["boxes"],
-        max_area=given["max_area"],
-        seed=given["seed"],
-        codec=codec,
-    )
+    with progress(given["quiet"], plan.answers) as show:
+        found = find(
+            prober,
+            picture,
+            given["label"],
+            given["below"],
+            given["above"],
+            given["budget"],
+            boxes=given["boxes"],
+            max_area=given["max_area"],
+            seed=given["seed"],
+            codec=codec,
+            watch=show,
+        )
     files = [str(found.save(path))] if found.boxes else []
     code = HOLES if found.spent.failures and not found.found else 0
     _report(found, files, image, given, code)

@@ -181,7 +181,8 @@ def _goal(alone: Result, below: float | None, above: float | None, limits: Limit
         asked = limits.threshold if alone.label == limits.question else None
         threshold = DEFAULT if asked is None else asked
     reference = alone.reference[alone.label]
-    return Goal(alone.label, threshold, reference, above is not None)
+    above_it = above is not None
+    return Goal(alone.label, threshold, reference, above_it, missing=alone.missing)
 
 
 def _aimed(goal: Goal, unchanged: Mapping[str, float], noise: float) -> Goal:

@@ -118,6 +118,6 @@ def known_from(result: Result, ground: Ground) -> list[Known]:
         change = answer.perturbation
         if isinstance(outcome, Scores) and not isinstance(change, Identity | Window):
             shares = ground.lattice.mean(opacity(change, result.canvas))
-            cover = (pixels(change, result.canvas),) if isinstance(change, Box) else None
-            known.append(Known(shares, outcome[result.label], cover))
+            box = pixels(change, result.canvas) if isinstance(change, Box) else None
+            known.append(Known(shares, outcome[result.label], ground.seen_of(box)))
     return known

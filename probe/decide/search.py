@@ -21,6 +21,7 @@ from scipy.special import log_ndtr
 
 from probe.decide.search_field import Array, Field, Lattice
 from probe.decide.search_moves import Cover, Moves, area
+from probe.perturb.geometry import Pixels
 from probe.types import Box, Canvas, Failure, Identity, Mask, Perturbation, Scores
 
 ROUNDS = 6
@@ -33,6 +34,9 @@ LEAST = 0.01
 """A round that promises no cover smaller by so much, in logarithms, is not asked, unless nothing
 passes yet and half of the budget is left."""
 TINY = 1e-300
+ALIKE = 6
+"""Decimals of what is compared: what machines compute differently behind them makes no other plan,
+which would have to be paid for again."""
 PASSING, FAILING = 5, 3
 """So many of the smallest covers that pass, and of those that nearly do, are changed ..."""
 OFTEN, ONCE = 60, 12
@@ -47,7 +51,8 @@ FURTHEST = 0.002
 class Goal:
     """The score of `label` has to get under `threshold`, or with `above` to it or over it.
 
-    reference: of the unchanged picture. noise: standard deviation of a score.
+    reference: of the unchanged picture. noise: standard deviation of a score. missing: the score
+    of a label that an answer leaves out, None where that is a failure.
     """
 
     label: str
@@ -55,6 +60,10 @@ class Goal:
     reference: float
     above: bool = False
     noise: float = 0.0
+    missing: float | None = None
+
+    def score(self, answer: Scores | Failure) -> float | None:
+        return None if isinstance(answer, Failure) else answer.get(self.label, self.missing)
 
     def passes(self, score: float) -> bool:
         return score >= self.threshold if self.above else score < self.threshold
@@ -98,6 +107,15 @@ class Ground:
     def _seen(self, low: float, high: float, side: int) -> tuple[int, int]:
         start = floor(low * side / self.step + 1e-9) * self.step
         return start, min(side, ceil(high * side / self.step - 1e-9) * self.step)
+
+    def seen_of(self, box: Pixels | None) -> Cover | None:
+        """A box without what the model does not look at; None where nothing is left."""
+        if box is None:
+            return None
+        (whole,) = self.moves.whole
+        x0, y0 = max(box[0], whole[0]), max(box[1], whole[1])
+        x1, y1 = min(box[2], whole[2]), min(box[3], whole[3])
+        return ((x0, y0, x1, y1),) if x0 < x1 and y0 < y1 else None
 
     def share(self, cover: Cover) -> float:
         """Of the whole picture."""
@@ -173,10 +191,9 @@ class Search:
         return [cover for cover, score in scored if passes(score)]
 
     def ask(self, n: int) -> list[Perturbation]:
-        if n and not self._next and not self._waiting and self._rounds:
-            covers = self._choose(-(-self._left // self._rounds))
+        if n and not self._next and not self._waiting and self._left:
+            covers = self._choose()
             self._left -= len(covers)
-            self._rounds = self._rounds - 1 if covers else 0
             self.asked |= {self.ground.perturbation(cover): cover for cover in covers}
             self._next.extend(self.ground.perturbation(cover) for cover in covers)
         asked = [self._next.popleft() for _ in range(min(n, len(self._next)))]
@@ -188,38 +205,50 @@ class Search:
             return
         self._waiting -= 1
         cover = self.asked[perturbation]
-        score = answer.get(self.goal.label) if isinstance(answer, Scores) else None
+        score = self.goal.score(answer)
         self.scores[cover] = score
         if score is not None:
             self._covers.append(self.ground.lattice.cover(cover))
             self._taken.append(self.goal.taken(score))
 
-    def _choose(self, n: int) -> list[Cover]:
-        """The covers of a round, the most promising first."""
-        best = self.best
-        chosen = [self.ground.moves.whole] if best is None and not self.asked else []
+    def _choose(self) -> list[Cover]:
+        """The covers of a round; at last those that try to do without a box."""
+        spare = self.ground.moves.boxes if self._left > self.ground.moves.boxes > 1 else 0
+        if self._rounds:
+            chosen = self._round(-(-(self._left - spare) // self._rounds))
+            self._rounds = self._rounds - 1 if chosen else 0
+            if chosen:
+                return chosen
+        best = self.best or ()
+        fewer = (tuple(one for one in best if one != box) for box in best)
+        return [cover for cover in fewer if cover and cover not in self.scores][: self._left]
+
+    def _round(self, n: int) -> list[Cover]:
         if not self._covers:
-            return chosen
-        goal, largest = self.goal, area(best or self.ground.moves.whole)
+            return [] if self.asked else [self.ground.moves.whole]
+        chosen = self._promising(n)
+        if self.best is None and not self.asked:
+            chosen = [self.ground.moves.whole, *chosen]
+        return list(dict.fromkeys(chosen))[:n]
+
+    def _promising(self, n: int) -> list[Cover]:
+        """The most promising covers, as far as they promise anything."""
+        goal, best = self.goal, self.best
+        largest = area(best or self.ground.moves.whole)
         odds = goal.noise / max(goal.reference * (1 - goal.reference), goal.noise, FURTHEST)
         noise = max(NOISE, odds)
-        model = Field(
-            self.ground.lattice.shape,
-            np.array(self._covers),
-            np.array(self._taken),
-            goal.needed / 3,
-            noise,
-        )
-        covers = [cover for cover in self._candidates(model.weights) if area(cover) < largest]
-        if not covers:
-            return chosen
-        guess = model.guess(np.array([self.ground.lattice.cover(cover) for cover in covers]))
-        smaller = np.log(largest / np.array([area(cover) for cover in covers]))
-        bolder = deque(LADDER)
+        covers, taken = np.array(self._covers), np.array(self._taken)
+        model = Field(self.ground.lattice.shape, covers, taken, goal.needed / 3, noise)
+        open_ = [cover for cover in self._candidates(model.weights) if area(cover) < largest]
+        if not open_:
+            return []
+        guess = model.guess(np.array([self.ground.lattice.cover(cover) for cover in open_]))
+        smaller = np.log(largest / np.array([area(cover) for cover in open_]))
+        bolder, chosen = deque(LADDER), list[Cover]()
         least = log(LEAST) if best is not None or self._left <= self._budget / 2 else -inf
-        while len(chosen) < min(n, len(covers)):
-            sure = (guess.mean - goal.needed) / np.hypot(guess.spread, noise)
-            promise = np.log(smaller) + log_ndtr(sure)
+        while len(chosen) < min(n, len(open_)):
+            sure = np.round((guess.mean - goal.needed) / np.hypot(guess.spread, noise), ALIKE)
+            promise = np.round(np.log(smaller) + log_ndtr(sure), ALIKE)
             index = int(np.argmax(promise))
             if promise[index] < least:
                 break
@@ -227,7 +256,7 @@ class Search:
                 far_enough = smaller > bolder.popleft()
                 if far_enough.any():
                     index = int(np.argmax(np.where(far_enough, sure, -inf)))
-            chosen.append(covers[index])
+            chosen.append(open_[index])
             smaller[index] = TINY
             guess = model.believe(guess, index)
         return chosen

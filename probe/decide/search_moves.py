@@ -139,7 +139,7 @@ def _heaviest(gain: Array) -> Pixels:
     top, bottom = _pairs(rows)
     left, right = _pairs(columns)
     bands = sums[bottom] - sums[top]
-    inside = bands[:, right] - bands[:, left]
+    inside = np.round(bands[:, right] - bands[:, left], 9)
     i, j = np.unravel_index(int(np.argmax(inside)), inside.shape)
     return int(left[j]), int(top[i]), int(right[j]), int(bottom[i])
 

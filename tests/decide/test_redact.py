@@ -205,6 +205,43 @@ def test_some_failures_are_no_obstacle():
     assert target.true(found.image) < 0.5
 
 
+def test_a_label_that_an_answer_leaves_out_has_the_services_floor():
+    class Detector(Target):
+        """Names what it sees, and nothing where it sees nothing."""
+
+        identity = None
+        limits = Limits(
+            batch=32, formats=("pixels",), labels=("nsfw",), missing=0.0, deterministic=True
+        )
+
+        def score(self, variants, codec):
+            scores = [self.true(variant.pixels()) for variant in variants]
+            return [Scores({"nsfw": one} if one > 0.4 else {}) for one in scores]
+
+    found = redact(Prober(Detector()), PICTURE, "nsfw", below=0.3)
+    assert found.found
+    assert found.score == 0.0
+    assert found.spent.failures == 0
+    assert found.area < share([ONE])
+
+
+@pytest.mark.parametrize("levels", [2, 4])
+def test_a_service_of_few_levels_is_enough(levels):
+    target = Target((LEFT, RIGHT), np.max)
+
+    def coarse(images):
+        return [{"x": round(one["nsfw"] * (levels - 1)) / (levels - 1)} for one in target(images)]
+
+    found = redact(Prober(from_callable(coarse, ["x"])), PICTURE, below=0.5)
+    assert found.found
+    assert found.area < 0.3
+    for box in found.boxes:
+        rest = [other for other in found.boxes if other != box]
+        pixels = np.array(PICTURE)
+        pixels[covered(rest)] = 0
+        assert coarse([Image.fromarray(pixels)])[0]["x"] >= 0.5, "a box too many"
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
