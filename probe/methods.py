@@ -39,6 +39,7 @@ class Method:
     sampler: called with (scene, budget, seed, **options), its keyword-only arguments are the
     options and their defaults. estimator: called with (canvas, label).
     learns: what it proposes hangs on the answers, so that a plan knows only its upper bound.
+    anytime: any beginning of what it proposes is a plan of its own, so that it may end early.
     fill: stands where something is covered whatever the Prober's fill is.
     """
 
@@ -47,6 +48,7 @@ class Method:
     sampler: Callable[..., Sampler]
     estimator: Callable[[Canvas, str], Estimator]
     learns: bool = False
+    anytime: bool = True
     fill: str | None = None
 
     @property
@@ -86,19 +88,21 @@ METHODS: dict[str, Method] = {
             "multiscale",
             "boxes of many sizes, spread evenly (default)",
             multiscale,
-            partial(CoveringMean, kind="evidence", shrink=True, weight="area"),
+            partial(CoveringMean, kind="evidence", shrink=True, weight="area", even=True),
         ),
         Method(
             "grid",
             "the sliding box: one size at regular steps",
             grid,
             partial(CoveringMean, kind="evidence"),
+            anytime=False,
         ),
         Method(
             "windows",
             "the crop experiment: windows sent by themselves",
             windows,
             partial(CoveringMean, kind="score", weight="area"),
+            anytime=False,
         ),
         Method("keep", "all but a region is covered, of many sizes", keep, KeepingMean),
         Method("cover+keep", "boxes and kept regions in turn", cover_and_keep, CoverAndKeep),
@@ -108,12 +112,14 @@ METHODS: dict[str, Method] = {
             "superpixels on and off at random (LIME)",
             lime,
             partial(Regression, fit=ridge),
+            anytime=False,
         ),
         Method(
             "kernelshap",
             "Shapley values of superpixels (Kernel SHAP)",
             kernelshap,
             partial(Regression, fit=shapley),
+            anytime=False,
         ),
     )
 }

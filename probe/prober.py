@@ -10,7 +10,7 @@ from functools import partial
 from math import inf
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Literal
 
 from probe.api.transport.pace import Pace
 from probe.api.transport.purse import Cap, Purse
@@ -32,6 +32,7 @@ from probe.types import Backend, Codec, Scores
 
 Source = Any
 """A path, bytes, a file object, a PIL image, a numpy array, '-' for stdin, or a Picture."""
+Budget = int | Literal["auto"]
 
 
 class Prober:
@@ -40,8 +41,8 @@ class Prober:
     fill        what stands where a box covers: mean, black, gray, blur, noise or a colour.
     side        longest side of what is sent, in pixels; pictures are never enlarged.
     codec       how variants travel, `png` or `jpeg:90`; the backend's first choice by default.
-    ledger      where answers are kept: a path, a Ledger, None for the default one.
-                A callable that states no identity has its answers kept in memory.
+    ledger      where answers are kept: a path, a Ledger, None for the default one; in memory
+                for a callable that states no identity.
     offline     answer from the ledger alone; a miss is an error.
     repeats     how often the unchanged picture is sent again to measure the service's noise;
                 2 by default, 0 for a backend that declares itself deterministic.
@@ -93,7 +94,7 @@ class Prober:
         image: Source,
         label: str | None = None,
         method: str | Method = DEFAULT,
-        budget: int = 64,
+        budget: Budget = 64,
         seed: int = 0,
         **options: Any,
     ) -> Heatmap:
@@ -105,7 +106,7 @@ class Prober:
         image: Source,
         label: str | None = None,
         method: str | Method = DEFAULT,
-        budget: int = 64,
+        budget: Budget = 64,
         seed: int = 0,
         **options: Any,
     ) -> Result:
@@ -114,7 +115,7 @@ class Prober:
         image: a path, bytes, a file object, a PIL image, an array, '-' for stdin, or a Picture.
         label: which one the result is about; by default the backend's own question, else the
             label with the highest score. budget: how many answers the map uses, the reference
-            among them. options: those of the method.
+            among them; "auto": until it is settled. options: those of the method.
 
         Raises UsageError, LabelError, ImageError before anything is paid, BackendError when the
         service cannot be used, LimitReached at a cap, Interrupted by Ctrl-C, StorageError. What is
@@ -129,7 +130,7 @@ class Prober:
         image: Source,
         label: str | None = None,
         method: str | Method = DEFAULT,
-        budget: int = 64,
+        budget: Budget = 64,
         seed: int = 0,
         **options: Any,
     ) -> Iterator[Result]:
@@ -165,10 +166,11 @@ class Prober:
             label = choose_label(label, run.limits, loop.reference(run.first))
             self._keep_version(backend)
             yield known(label)
-            for _ in loop.run(run.sampler(label)):
+            sampler = run.sampler(label)
+            for _ in loop.run(sampler, partial(run.read, label=label)):
                 self._keep_version(backend)
                 yield known(label)
-            yield known(label, "complete")
+            yield known(label, "complete", getattr(sampler, "reason", ""))
         except BaseException as error:
             if not loop.abandoned:
                 loop.abandoned = True  # unless all of it arrives
@@ -195,14 +197,11 @@ class Prober:
         image: Source,
         label: str | None = None,
         method: str | Method = DEFAULT,
-        budget: int = 64,
+        budget: Budget = 64,
         seed: int = 0,
         **options: Any,
     ) -> Plan:
-        """What `probe` with the same arguments would do and cost; scores nothing.
-
-        A server of the project's own contract is asked to describe itself, which costs no call.
-        """
+        """What `probe` with the same arguments would do and cost; scores nothing."""
         run, _ = self._prepare(image, label, method, budget, seed, options)
         ledger = self._ledger_of(run)
         try:
@@ -215,7 +214,7 @@ class Prober:
         image: Source,
         label: str | None,
         method: str | Method,
-        budget: int | None,
+        budget: Budget | None,
         seed: int,
         options: Mapping[str, Any],
     ) -> tuple[Run, Backend]:

@@ -23,8 +23,12 @@ def snapshot(
     started: float,
     label: str,
     ended: Literal["complete", "stopped"] | None = None,
+    reason: str = "",
 ) -> Result:
-    """What is known now; what takes a look at every answer is left to the last one."""
+    """What is known now; what takes a look at every answer is left to the last one.
+
+    reason: why no more was asked, of a run that ended before its budget did.
+    """
     reference = for_label(loop.answers[0].outcome, label, run.limits.missing)
     assert isinstance(reference, Scores)
     price = run.limits.price
@@ -50,7 +54,8 @@ def snapshot(
         return result
     result = replace(result, noise=result.spread(), p_value=_p_value(result))
     remarks = findings(result, loop.unknown, loop.ledger.damaged, purse.lost)
-    return replace(result, notes=(*result.notes, *remarks))
+    said = (*result.notes, *remarks)
+    return replace(result, notes=(reason, *said) if reason else said)
 
 
 def _p_value(result: Result) -> float | None:

@@ -7,36 +7,45 @@ box that matters says more about its pixels than a large one.
 
 from __future__ import annotations
 
-from math import exp, log
+from array import array
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from probe.estimate.seen import seen_pixels
+from probe.estimate.cells import Cells, Sums
 from probe.heatmap import Heatmap, Planes
 from probe.perturb.geometry import pixels
 from probe.types import Canvas, Identity, Keep, Mask, Perturbation, Scores
 
-Sums = NDArray[np.float64]
+POOLED = 2.0
+"""The spread over all answers counts as so many answers in that of each pixel."""
+BATCHES = 8
 
 
 class CoveringMean:
-    """map(p) = sum w v [p in region] / sum w [p in region], kept as 2-D difference arrays.
+    """map(p) = sum w v [p in region] / sum w [p in region].
 
-    An answer costs O(1), a snapshot at most O(HW), the memory does not depend on the number of
-    answers, and their order changes the sums by rounding only. The first Identity is the
-    reference; its repeats, the full-size picture and answers without the label are left out.
+    An answer costs O(1) time and 24 bytes, a snapshot O(HW) at most; the order of the answers
+    changes a value by rounding only, and a standard error where they are `even`. The first
+    Identity is the reference; its repeats, the full-size picture and answers without the label
+    are left out.
 
     kind: `evidence` (covers): v = reference - score, positive where covering lowers the score.
         `score` (windows): v = score.
     shrink: one box of zero evidence and middling weight (the geometric mean of the weights) in
         every denominator, so that a pixel hit by one lucky box does not outrank a sure one.
     weight: `equal`, or `area` for area^-1/2, the region's share of the picture as sent.
+    even: every stretch of the answers is spread evenly, so that the means of batches tell how
+        much less the error is than that of random regions.
 
-    The standard error is sqrt(weighted variance / (n - 1)), n = (sum w)^2 / sum w^2 being the
-    effective number of answers, times the shrinkage of the value; NaN where fewer than two
-    answers cover the pixel.
+    The standard error holds what the answers scatter and what shrinkage takes:
+    sqrt(f s^2 V / n + (1 - s)^2 mean^2), where s is the shrinkage, n = (sum w)^2 / sum w^2 the
+    effective number of answers, and V = (n v + 2 V0) / (n - 1 + 2) their variance v pooled with
+    that of all answers, V0, as two answers more: few covers that happen to agree are not sure.
+    f is 1, or with `even` the variance of 8 batches of answers in their order over that expected
+    of random ones (batch means, for all pixels together; Owen, "Monte Carlo theory, methods and
+    examples", chapter 17). NaN with fewer than two answers.
     """
 
     def __init__(
@@ -47,22 +56,17 @@ class CoveringMean:
         kind: Literal["evidence", "score"] = "evidence",
         shrink: bool = False,
         weight: Literal["equal", "area"] = "equal",
+        even: bool = False,
     ) -> None:
         self.canvas = canvas
         self.label = label
         self.kind = kind
         self.shrink = shrink
         self.weight = weight
-        width, height = canvas.send
+        self.even = even
         self._reference: float | None = None
-        self._answers = 0
-        self._log_weights = 0.0
-        # differences of the sums of 1, w, w d, w d^2 and w^2, where d = reference - score
-        self._sums = np.zeros((height + 1, width + 1, 5))
-        # rows and columns where a region may begin or end: between them the map is constant
-        self._rows, self._columns = np.zeros(height + 1, bool), np.zeros(width + 1, bool)
-        x0, y0, x1, y1 = seen_pixels(canvas)
-        self._rows[[0, y0, y1]] = self._columns[[0, x0, x1]] = True
+        self._regions = array("i")
+        self._drops = array("d")
 
     def update(self, perturbation: Perturbation, scores: Scores) -> None:
         if self.label not in scores:
@@ -76,62 +80,89 @@ class CoveringMean:
             raise ValueError("the reference (an Identity) must come first")
         if isinstance(perturbation, Keep | Mask):
             raise ValueError(f"a covering mean takes boxes and windows, not {perturbation!r}")
-        x0, y0, x1, y1 = pixels(perturbation, self.canvas)
-        width, height = self.canvas.send
-        area = (x1 - x0) * (y1 - y0) / (width * height)
-        w = area**-0.5 if self.weight == "area" else 1.0
-        drop = self._reference - score
-        step = np.array([1, w, w * drop, w * drop * drop, w * w])
-        self._sums[[y0, y1], [x0, x1]] += step
-        self._sums[[y0, y1], [x1, x0]] -= step
-        self._rows[[y0, y1]] = self._columns[[x0, x1]] = True
-        self._answers += 1
-        self._log_weights += log(w)
+        self._regions.extend(pixels(perturbation, self.canvas))
+        self._drops.append(self._reference - score)
 
     def heatmap(self) -> Heatmap:
         """The map so far; raises ValueError before the reference."""
         if self._reference is None:
             raise ValueError("no map before the reference's answer")
-        rows, columns = np.flatnonzero(self._rows[:-1]), np.flatnonzero(self._columns[:-1])
-        differences = self._sums[rows[:, None], columns]
-        sums = differences.cumsum(0).cumsum(1)
-        coverage, total, drops, squares, weights2 = np.moveaxis(sums, 2, 0)
+        regions = np.frombuffer(self._regions, np.intc).reshape(-1, 4)
+        drops = np.frombuffer(self._drops)
+        cells, weights = Cells(self.canvas, regions), self._weights(regions)
+        coverage, total = cells.sum(np.ones(len(drops))), cells.sum(weights)
         with np.errstate(divide="ignore", invalid="ignore"):
-            mean = np.where(coverage > 0, drops / total, np.nan)
-            variance = np.maximum(squares / total - mean * mean, 0)
-            freedom = np.where(coverage > 1, total * total / weights2 - 1, np.nan)
-            stderr = np.sqrt(variance / freedom)
-        shrinkage = self._shrinkage(total)
+            mean = np.where(coverage > 0, cells.sum(weights * drops) / total, np.nan)
+            shrinkage = self._shrinkage(weights, total)
+            stderr = self._stderr(cells, weights, drops, total, mean, shrinkage)
         mean_score = self._reference - mean
         values = mean * shrinkage if self.kind == "evidence" else mean_score
         if self.kind == "evidence":
-            x0, y0, x1, y1 = seen_pixels(self.canvas)
-            seen = (y0 <= rows[:, None]) & (rows[:, None] < y1) & (x0 <= columns) & (columns < x1)
             for plane in (values, stderr, mean_score):
-                plane[~seen] = np.nan
-
-        def enlarge(cells: NDArray[Any], dtype: type[Any]) -> NDArray[Any]:
-            width, height = self.canvas.send
-            tall = np.repeat(cells.astype(dtype), np.diff(rows, append=height), axis=0)
-            return np.repeat(tall, np.diff(columns, append=width), axis=1)
-
+                plane[~cells.seen] = np.nan
         return Heatmap(
             label=self.label,
             unit="score",
             reference=self._reference,
             canvas=self.canvas,
             kind=self.kind,
-            answers=self._answers,
+            answers=len(drops),
             planes=Planes(
-                values=enlarge(values, np.float32),
-                stderr=enlarge(stderr * shrinkage, np.float32),
-                mean_score=enlarge(mean_score, np.float32),
-                coverage=enlarge(coverage, np.int32),
+                values=cells.enlarged(values, np.float32),
+                stderr=cells.enlarged(stderr, np.float32),
+                mean_score=cells.enlarged(mean_score, np.float32),
+                coverage=cells.enlarged(np.rint(coverage), np.int32),
             ),
         )
 
-    def _shrinkage(self, total: Sums) -> Sums | float:
-        if not self.shrink or not self._answers:
+    def _weights(self, regions: NDArray[Any]) -> Sums:
+        if self.weight == "equal":
+            return np.ones(len(regions))
+        width, height = self.canvas.send
+        x0, y0, x1, y1 = regions.T
+        shares: Sums = (x1 - x0) * (y1 - y0) / (width * height)
+        return shares**-0.5
+
+    def _shrinkage(self, weights: Sums, total: Sums) -> Sums | float:
+        if not self.shrink or not len(weights):
             return 1.0
-        prior = exp(self._log_weights / self._answers)
-        return total / (total + prior)
+        middling = float(np.exp(np.log(weights).mean()))
+        return total / (total + middling)
+
+    def _stderr(
+        self,
+        cells: Cells,
+        weights: Sums,
+        drops: Sums,
+        total: Sums,
+        mean: Sums,
+        shrinkage: Sums | float,
+    ) -> Sums:
+        if len(drops) < 2:
+            return np.full_like(mean, np.nan)
+        squares = cells.sum(weights**2)
+        effective = total**2 / squares
+        local = np.maximum(cells.sum(weights * drops**2) / total - mean**2, 0)
+        overall = np.average((drops - np.average(drops, weights=weights)) ** 2, weights=weights)
+        overall *= len(drops) / (len(drops) - 1)
+        pooled = np.maximum(effective - 1, 0) + POOLED
+        variance = (effective * local + POOLED * overall) / pooled / effective
+        if self.even:
+            variance *= self._evenness(cells, weights, drops, mean, local * squares)
+        return np.sqrt(variance * shrinkage**2 + ((1 - shrinkage) * mean) ** 2)
+
+    def _evenness(
+        self, cells: Cells, weights: Sums, drops: Sums, mean: Sums, expected: Sums
+    ) -> float:
+        """The variance of batches of answers over that expected of random ones, at most 1; 1
+        where there are too few answers to tell."""
+        batches = min(BATCHES, len(drops) // 3)
+        covered, found = np.isfinite(mean), 0.0
+        if batches < 4:
+            return 1.0
+        for batch in np.array_split(np.arange(len(drops)), batches):
+            w, d = weights[batch], drops[batch]
+            off = cells.sum(w * d, batch) - cells.sum(w, batch) * np.where(covered, mean, 0)
+            found += float((off**2 * cells.areas)[covered].sum())
+        random = float((expected * cells.areas)[covered].sum())
+        return min(1.0, found / random) if random > 0 else 1.0

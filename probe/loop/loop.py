@@ -27,7 +27,7 @@ from probe.errors import (
 from probe.ledger import Ledger, Question
 from probe.loop.asking import Ask, phases
 from probe.loop.ending import explained
-from probe.loop.table import Table
+from probe.loop.table import Reader, Table
 from probe.perturb import Renderer
 from probe.result import Answer
 from probe.signals import caught
@@ -94,13 +94,13 @@ class Loop:
             )
         return outcome
 
-    def run(self, sampler: Sampler) -> Iterator[None]:
+    def run(self, sampler: Sampler, read: Reader = lambda outcome: outcome) -> Iterator[None]:
         """Ask all that the order allows; yields whenever the table has grown.
 
+        read: what an answer says of the label that is mapped; that is what the sampler is told.
         Raises what stopped it, after everything in flight was received and stored.
         """
-        self._table.sampler = sampler
-        sampler.tell(Identity(), self.answers[0].outcome)
+        self._table.begin(sampler, read)
         for ask in phases(self.order, sampler):
             known = len(self.answers)
             while self._advance(ask):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Literal
 
 from probe.api.transport.sending import UNSENT
@@ -12,6 +13,7 @@ from probe.types import Failure, Identity, Perturbation, Sampler, Scores
 
 log = logging.getLogger(__name__)
 
+Reader = Callable[[Scores | Failure], Scores | Failure]
 Source = Literal["sent", "ledger", "same"]
 ALIKE = 20
 """So many variants that all score as the unchanged picture are worth a warning."""
@@ -25,13 +27,22 @@ class Table:
 
     def __init__(self, watched: bool) -> None:
         self.answers: list[Answer] = []
-        self.sampler: Sampler | None = None
+        self._tell_sampler: Callable[[Answer], None] = lambda answer: None
         self._next = 0
         self._asked: dict[int, Perturbation] = {}
         self._leaders: dict[Question, int] = {}
         self._followers: dict[int, list[int]] = {}
         self._early: dict[int, Answer] = {}
         self._alike = 0 if watched else None
+
+    def begin(self, sampler: Sampler, read: Reader) -> None:
+        """Tell the sampler the reference now, and every answer when its turn comes."""
+
+        def tell(answer: Answer) -> None:
+            sampler.tell(answer.perturbation, read(answer.outcome))
+
+        tell(self.answers[0])
+        self._tell_sampler = tell
 
     def __getitem__(self, index: int) -> Perturbation:
         """What was asked under a number, as long as it has no answer."""
@@ -71,8 +82,7 @@ class Table:
     def _tell(self, answer: Answer) -> None:
         self._compare(answer)
         self.answers.append(answer)
-        if self.sampler is not None:
-            self.sampler.tell(answer.perturbation, answer.outcome)
+        self._tell_sampler(answer)
 
     def _compare(self, answer: Answer) -> None:
         known = answer.source != "sent" or isinstance(answer.perturbation, Identity)

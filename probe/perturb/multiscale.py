@@ -24,7 +24,7 @@ def multiscale(
     budget: int,
     seed: int,
     *,
-    sides: tuple[float, float] = (0.18, 0.62),
+    sides: tuple[float, float] = (0.12, 0.75),
     aspect: float = 0.4,
     overshoot: float = 0.1,
 ) -> FixedDesign:

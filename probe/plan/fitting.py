@@ -15,7 +15,7 @@ from probe.image import Picture, encode, scaled_size
 from probe.limits import Limits
 from probe.methods import ALONE, Method
 from probe.perturb import RENDER_VERSION, Fill, Renderer
-from probe.plan.run import Run
+from probe.plan.run import AUTO, Run
 from probe.result import check_label
 from probe.types import (
     Canvas,
@@ -26,18 +26,21 @@ from probe.types import (
     Region,
 )
 
+MOST = 256
+
 
 @dataclass(frozen=True)
 class Wishes:
     """What the user asked of a run: the arguments of Prober and of its methods.
 
-    budget: None asks about the unchanged picture alone, once.
+    budget: AUTO ends when the map is settled, after MOST answers at most; None asks about the
+    unchanged picture alone, once.
     """
 
     label: str | None
     method: Method
     options: Mapping[str, Any]
-    budget: int | None
+    budget: int | str | None
     seed: int
     fill: Fill
     side: int
@@ -53,11 +56,16 @@ def prepare(picture: Picture, limits: Limits, identity: str | None, wishes: Wish
     """
     check_label(wishes.label, limits.labels)
     for name, number in (("budget", wishes.budget), ("seed", wishes.seed), ("side", wishes.side)):
-        if number is None and wishes.method is ALONE:
+        if (name, number) == ("budget", AUTO) or (number is None and wishes.method is ALONE):
             continue
         if not isinstance(number, int) or isinstance(number, bool):
             raise UsageError(f"{name} must be a whole number, not {number!r}")
     options = wishes.method.settle(wishes.options)
+    if wishes.budget == AUTO and not wishes.method.anytime:
+        raise UsageError(
+            f"{wishes.method.name} has no budget of auto, as only all of it is a plan: "
+            "give a number, or take multiscale"
+        )
     size = picture.image.size
     side = min(wishes.side, limits.max_side or wishes.side)
     send = scaled_size(size, side)
@@ -138,9 +146,10 @@ def _order(wishes: Wishes, limits: Limits, both_sizes: bool) -> Order:
     opening: list[Perturbation] = [Identity(full=True), *again] if both_sizes else [*again]
     closing = [Identity(repeat=repeats)] if repeats else []
     unchanged = 1 + len(opening) + len(closing)
-    if wishes.budget <= unchanged:
+    budget = MOST if isinstance(wishes.budget, str) else wishes.budget
+    if budget <= unchanged:
         raise UsageError(
-            f"the budget is {wishes.budget}: it must be at least {unchanged + 1} "
+            f"the budget is {budget}: it must be at least {unchanged + 1} "
             f"(the unchanged picture {unchanged} x and one variant)"
         )
-    return Order(wishes.budget - unchanged, opening, closing, wishes.offline)
+    return Order(budget - unchanged, opening, closing, wishes.offline)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from probe.api.transport.sending import ENVELOPE
 from probe.errors import ContractError
+from probe.estimate.settling import Settling
 from probe.image import Picture, encode
 from probe.ledger import Ledger, Question
 from probe.limits import Limits
 from probe.loop import checks, phases
 from probe.methods import Method
 from probe.perturb import RENDER_VERSION, Renderer, canonical
-from probe.result import check_label
+from probe.result import check_label, for_label
 from probe.types import (
     Canvas,
     Codec,
+    Failure,
     Identity,
     Order,
     Perturbation,
@@ -29,6 +32,8 @@ from probe.types import (
 
 REQUEST_SECONDS = 0.5
 LOCAL_SECONDS = 0.01
+AUTO = "auto"
+"""The budget that ends when the map is settled."""
 MANY = 1 << 20
 """More than is asked at once."""
 
@@ -98,7 +103,17 @@ class Run:
         """A new one, as it stands before the first answer."""
         scene = Scene(self.canvas, label, lambda: self.renderer.base)
         budget = self.order.variants - len(checks(self.order))
-        return self.method.plan(scene, budget, self.settings["seed"], **self.settings["options"])
+        seed, options = self.settings["seed"], self.settings["options"]
+        sampler = self.method.plan(scene, budget, seed, **options)
+        if self.settings["budget"] != AUTO:
+            return sampler
+        mapped = label or ""
+        estimator = partial(self.method.estimator, self.canvas, mapped)
+        return Settling(sampler, estimator, mapped, budget)
+
+    def read(self, outcome: Scores | Failure, label: str) -> Scores | Failure:
+        """What an answer says of a label: scores that hold it, or why there is none."""
+        return for_label(outcome, label, self.limits.missing)
 
     def first(self, n: int) -> Sequence[Perturbation]:
         """What is asked right behind the reference, as far as that hangs on no answer."""
@@ -111,19 +126,17 @@ class Run:
         asked: list[Perturbation] = [Identity()]
         known = ledger.lookup([self.question(Identity())])
         reference = known.get(self.question(Identity()))
-        sampler = self.sampler(self._label(reference))
-        if reference is not None:
-            sampler.tell(Identity(), reference)
+        label = None if reference is None else choose_label(self.label, self.limits, reference)
+        sampler = self.sampler(label)
+        if reference is not None and label is not None:
+            sampler.tell(Identity(), self.read(reference, label))
         for ask in phases(self.order, sampler):
             while proposals := ask(MANY):
                 asked += proposals
                 known |= ledger.lookup([self.question(change) for change in proposals])
-                if reference is not None:
-                    self._tell(sampler, proposals, known, reference)
+                if reference is not None and label is not None:
+                    self._tell(sampler, proposals, known, reference, label)
         return asked, known
-
-    def _label(self, reference: Scores | None) -> str | None:
-        return None if reference is None else choose_label(self.label, self.limits, reference)
 
     def _tell(
         self,
@@ -131,6 +144,7 @@ class Run:
         proposals: Sequence[Perturbation],
         known: Mapping[Question, Scores],
         reference: Scores,
+        label: str,
     ) -> None:
         """What is known of the proposals, up to the first that is not."""
         for change in proposals:
@@ -139,7 +153,7 @@ class Run:
                 answer = reference
             if answer is None:
                 return
-            sampler.tell(change, answer)
+            sampler.tell(change, self.read(answer, label))
 
     def plan(self, ledger: Ledger) -> Plan:
         perturbations, known = self.perturbations(ledger)
@@ -174,7 +188,8 @@ class Run:
 
     def _unplanned(self, planned: int) -> int:
         """How many more a method that learns may ask, once it has answers."""
-        return self.order.answers - planned if self.method.learns else 0
+        learns = self.method.learns or self.settings["budget"] == AUTO
+        return self.order.answers - planned if learns else 0
 
 
 def _batch(limits: Limits, size: int) -> int:

@@ -42,6 +42,10 @@ def by_definition(canvas, rows, reference, kind, shrink, weight):
     regions = [pixels(perturbation, canvas) for perturbation, _ in rows]
     areas = [(x1 - x0) * (y1 - y0) / (width * height) for x0, y0, x1, y1 in regions]
     weights = [area**-0.5 if weight == "area" else 1.0 for area in areas]
+    every = np.array([answer["x"] for _, answer in rows])
+    if len(rows) > 1:
+        overall = np.average((every - np.average(every, weights=weights)) ** 2, weights=weights)
+        overall *= len(rows) / (len(rows) - 1)
     for y in range(height):
         for x in range(width):
             over = [
@@ -56,10 +60,12 @@ def by_definition(canvas, rows, reference, kind, shrink, weight):
             shrinkage = w.sum() / (w.sum() + np.exp(np.mean(np.log(weights)))) if shrink else 1
             evidence = (reference - mean_score[y, x]) * shrinkage
             values[y, x] = evidence if kind == "evidence" else mean_score[y, x]
-            if len(over) > 1:
+            if len(rows) > 1:
                 variance = np.average((s - mean_score[y, x]) ** 2, weights=w)
-                effective = w.sum() ** 2 / (w**2).sum()
-                stderr[y, x] = np.sqrt(variance / (effective - 1)) * shrinkage
+                n = w.sum() ** 2 / (w**2).sum()
+                pooled = (n * variance + 2 * overall) / (n + 1)
+                lost = (1 - shrinkage) * (reference - mean_score[y, x])
+                stderr[y, x] = np.sqrt(pooled / n * shrinkage**2 + lost**2)
     return values, stderr, mean_score, coverage
 
 
@@ -105,7 +111,8 @@ def test_two_boxes_by_hand():
     assert heat.values[0] == pytest.approx([0.8] * 2 + [0.6] * 3 + [0.4] * 5)
     assert heat.mean_score[7] == pytest.approx([0.1] * 2 + [0.3] * 3 + [0.5] * 5)
     assert heat.coverage[3].tolist() == [1] * 2 + [2] * 3 + [1] * 5
-    assert heat.stderr[0] == pytest.approx([np.nan] * 2 + [0.2] * 3 + [np.nan] * 5, nan_ok=True)
+    alone, both = 0.08**0.5, ((2 * 0.04 + 2 * 0.08) / 3 / 2) ** 0.5
+    assert heat.stderr[0] == pytest.approx([alone] * 2 + [both] * 3 + [alone] * 5)
     assert (heat.reference, heat.unit, heat.kind, heat.label) == (0.9, "score", "evidence", "x")
 
 
@@ -120,7 +127,8 @@ def test_shrinkage_adds_one_middling_box_of_zero_evidence():
     heat = covering(CANVAS, rows, reference=0.9, shrink=True)
     assert heat.values[0] == pytest.approx([0.4] * 2 + [0.4] * 3 + [0.2] * 5)
     assert heat.mean_score[0, 0] == pytest.approx(0.1)  # stays the plain mean
-    assert heat.stderr[0, 3] == pytest.approx(0.2 * 2 / 3)
+    spread = ((2 * 0.04 + 2 * 0.08) / 3 / 2) ** 0.5
+    assert heat.stderr[0, 3] == pytest.approx(np.hypot(spread * 2 / 3, 0.6 / 3))
 
 
 def test_a_sure_pixel_outranks_one_lucky_box():
@@ -162,12 +170,12 @@ def test_what_the_model_does_not_see_is_nan_for_covers_but_not_for_windows():
     assert not np.isnan(shown.values).any()
 
 
-def test_equal_answers_have_no_error_whatever_came_before():
+def test_many_equal_answers_have_next_to_no_error_whatever_came_before():
     rng = np.random.default_rng(0)
     rows = [(Box(0, 0, 0.5, 1), Scores({"x": score})) for score in rng.random(2000)]
     rows += [(Box(0.5, 0, 1, 1), Scores({"x": 0.123456789}))] * 50
     stderr = covering(CANVAS, rows, weight="area").stderr
-    assert stderr[:, 5:].max() < 1e-6
+    assert stderr[:, 5:].max() < 0.01
     assert stderr[:, :5].max() == pytest.approx(np.sqrt(1 / 12 / 2000), rel=0.05)
 
 
@@ -211,7 +219,7 @@ def test_the_map_has_the_size_of_the_picture_as_given():
     assert np.isnan(heat.values[0, 500])
 
 
-def test_the_memory_does_not_grow_with_the_answers():
+def test_an_answer_is_held_as_its_numbers_alone():
     canvas = Canvas((200, 200), (200, 200))
     estimator = CoveringMean(canvas, "x", shrink=True, weight="area")
     estimator.update(Identity(), Scores({"x": 0.8}))
@@ -228,7 +236,7 @@ def test_the_memory_does_not_grow_with_the_answers():
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert held < 50_000
+    assert held < 2000 * 32
 
 
 def test_the_same_answers_fifty_times_over_give_the_same_map():
