@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.compare                       # every table
     python -m tests.benchmarks.compare --method multiscale   # of the package's methods only this
-    python -m tests.benchmarks.compare --degrade             # words, levels and noise
+    python -m tests.benchmarks.compare --degrade --method multiscale     # words, levels, noise
     python -m tests.benchmarks.compare --cost                # overhead and memory only
 
 The network's answers and the peers' maps are kept in .cache: the first run takes hours, a repeat
@@ -107,17 +107,18 @@ def rows(
     """The default at 64 comes first."""
     names = sorted(wanted.method, key=lambda name: name != DEFAULT)
     ours = [(name, budget) for name in names for budget in wanted.budget]
-    if DEFAULT in names and not worse:
+    if DEFAULT in names and not wanted.degrade:
         ours.insert(len(wanted.budget), (DEFAULT, "auto"))
     for name, budget in ours:
-        seeds = wanted.seeds if name == DEFAULT else wanted.other_seeds
+        many = name == DEFAULT and not wanted.degrade
+        seeds = wanted.seeds if many else wanted.other_seeds
         row = our_row(network, chosen, name, budget, seeds, worse)
         network.save()
         if row is not None:
             yield row
     for name in wanted.peer:
         for budget in PEERS[name].budgets:
-            if worse and budget > 256:
+            if wanted.degrade and budget not in (0, 256):
                 continue
             seeds = wanted.other_seeds if budget <= 256 else 1
             yield peer_row(network, chosen, name, budget, seeds, worse)
