@@ -58,11 +58,14 @@ class KeepingMean:
 
 
 class CoverAndKeep:
-    """map(p) = the mean of what covering p takes and what keeping it brings, in the score's unit.
+    """map(p) = (2 covering + keeping) / 3: what covering p takes and what keeping it brings, in
+    the score's unit.
 
     The two are a part's contribution when it is the last to be added and when it is the first:
-    the ends of the average over all orders that a Shapley value is. The standard error is that
-    of the mean of two independent maps; where one side has no answer the other stands alone.
+    the ends of the average over all orders that a Shapley value is. Covering counts double
+    because keeping, which shows a whole region at once, says less of a single pixel. A pixel
+    that one side never touched has zero evidence there, as shrinkage has it; a side without any
+    answer leaves the other one alone. The standard error is that of two independent maps.
     """
 
     def __init__(self, canvas: Canvas, label: str) -> None:
@@ -80,14 +83,18 @@ class CoverAndKeep:
         """The map so far; raises ValueError before the reference."""
         covered, kept = self._covered.heatmap(), self._kept.heatmap()
         one, other = covered.planes, kept.planes
-        alone, lone = np.isnan(other.values), np.isnan(one.values)
-        mean = (one.values + other.values) / 2
-        values = np.where(alone, one.values, np.where(lone, other.values, mean))
-        errors = np.hypot(one.stderr, other.stderr) / 2
-        stderr = np.where(alone, one.stderr, np.where(lone, other.stderr, errors))
+        if np.isnan(other.values).all():
+            values, stderr = one.values, one.stderr
+        elif np.isnan(one.values).all():
+            values, stderr = other.values, other.stderr
+        else:
+            known = 2 * np.nan_to_num(one.values) + np.nan_to_num(other.values)
+            neither = np.isnan(one.values) & np.isnan(other.values)
+            values = np.where(neither, np.nan, known / 3).astype(np.float32)
+            stderr = (np.hypot(2 * one.stderr, other.stderr) / 3).astype(np.float32)
         planes = Planes(
-            values=values.astype(np.float32),
-            stderr=stderr.astype(np.float32),
+            values=values,
+            stderr=stderr,
             mean_score=one.mean_score,
             coverage=one.coverage + other.coverage,
         )

@@ -97,7 +97,7 @@ def test_a_lost_empty_picture_leaves_zero_in_its_place():
     assert heat.answers == 1
 
 
-def test_both_sides_count_half():
+def test_covering_counts_double():
     cover, kept = Box(0, 0, 0.5, 1), Keep(0, 0, 0.5, 1)
     rows = [
         (EMPTY, Scores({"x": 0.1})),
@@ -107,19 +107,29 @@ def test_both_sides_count_half():
     heat = told(CoverAndKeep(CANVAS, "x"), rows)
     one = told(CoveringMean(CANVAS, "x", shrink=True, weight="area"), rows[1:3])
     other = told(KeepingMean(CANVAS, "x"), [rows[0], *rows[3:]])
-    assert heat.values[0, 0] == pytest.approx((one.values[0, 0] + other.values[0, 0]) / 2)
-    assert heat.stderr[0, 0] == pytest.approx(np.hypot(one.stderr, other.stderr)[0, 0] / 2)
+    assert heat.values[0, 0] == pytest.approx((2 * one.values[0, 0] + other.values[0, 0]) / 3)
+    assert heat.stderr[0, 0] == pytest.approx(np.hypot(2 * one.stderr, other.stderr)[0, 0] / 3)
     assert heat.mean_score[0, 0] == pytest.approx(0.3)
     assert heat.coverage[0, 0] == 5
     assert heat.answers == 6
     assert heat.reference == 0.9
 
 
-def test_a_side_without_answers_leaves_the_other_alone():
-    left, right = (Box(0, 0, 0.5, 1), Scores({"x": 0.2})), (Keep(0.5, 0, 1, 1), Scores({"x": 0.8}))
+def test_what_one_side_did_not_touch_is_no_evidence_there():
+    left, right = (Box(0, 0, 0.5, 1), Scores({"x": 0.3})), (Keep(0.5, 0, 1, 1), Scores({"x": 0.9}))
     heat = told(CoverAndKeep(CANVAS, "x"), [(EMPTY, Scores({"x": 0.0})), left, right])
-    assert heat.values[0, 0] == pytest.approx(0.35)
-    assert heat.values[0, 95] == pytest.approx(0.4)
+    assert heat.values[0, 0] == pytest.approx(0.2)  # 0.6 shrunk to 0.3, twice, and 0
+    assert heat.values[0, 95] == pytest.approx(0.15)  # 0.9 shrunk to 0.45, and twice 0
+    assert np.isnan(heat.stderr).all()
+
+
+def test_a_side_without_any_answer_leaves_the_other_alone():
+    empty, kept = (EMPTY, Scores({"x": 0.1})), (Keep(0, 0, 0.5, 1), Scores({"x": 0.5}))
+    cover = Box(0, 0, 0.5, 1), Scores({"x": 0.5})
+    lost = Scores({"y": 1.0})
+    one = told(CoverAndKeep(CANVAS, "x"), [empty, kept, (cover[0], lost)])
+    other = told(CoverAndKeep(CANVAS, "x"), [empty, (kept[0], lost), cover])
+    assert one.values[0, 0] == other.values[0, 0] == pytest.approx(0.2)
     assert np.isnan(told(CoverAndKeep(CANVAS, "x"), []).values).all()
 
 
@@ -127,6 +137,7 @@ def test_the_empty_picture_is_no_cover_of_the_combined_design():
     rows = [(EMPTY, Scores({"x": 0.1})), (Box(0, 0, 0.5, 1), Scores({"x": 0.5}))]
     heat = told(CoverAndKeep(CANVAS, "x"), rows)
     assert heat.values[0, 0] == pytest.approx(0.2)
+    assert heat.coverage[0, 95] == 0
     assert np.isnan(heat.values[0, 95])
 
 
