@@ -878,3 +878,21 @@ def test_a_method_that_learns_is_planned_as_far_as_the_ledger_knows_the_answers(
     after = prober.plan(picture, method=own, budget=20)
     assert (after.answers, after.calls, after.known) == (7, 0, 7)
     assert prober.probe(picture, method=own, budget=20).calls == 0
+
+
+def test_a_budget_of_auto_ends_when_the_map_is_settled_and_asks_the_same_again(tmp_path):
+    prober = Prober(Planted(), ledger=tmp_path / "l.db")
+    before = prober.plan(PICTURE, budget="auto")
+    assert before.at_most
+    assert before.answers == 256
+    result = prober.probe(PICTURE, budget="auto")
+    assert 32 < len(result.answers) < 256
+    assert result.complete
+    assert "the map is settled" in result.notes[-1] or "the map is settled" in result.notes[0]
+    after = prober.plan(PICTURE, budget="auto")
+    assert (after.answers, after.calls, after.at_most) == (len(result.answers), 0, False)
+    again = prober.probe(PICTURE, budget="auto")
+    assert again.calls == 0
+    assert [a.perturbation for a in again.answers] == [a.perturbation for a in result.answers]
+    with pytest.raises(UsageError, match="grid has no budget of auto"):
+        prober.plan(PICTURE, method="grid", budget="auto")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from probe.cli import options
+from probe.cli.values import LengthType
 from probe.errors import Interrupted, LedgerError, ProbeError, UsageError
 from probe.text import printable
 
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
     "--method", default="multiscale", show_default=True, help="One that does not learn, or grid."
 )
 @click.option("--budget", default=64, show_default=True, help="Answers of each service.")
-@click.option("--size", type=options.LengthType(), multiple=True, help="Of a grid's box.")
-@click.option("--stride", type=options.LengthType(), help="Step of a grid.")
+@click.option("--size", type=LengthType(), multiple=True, help="Of a grid's box.")
+@click.option("--stride", type=LengthType(), help="Step of a grid.")
 @options.cover
 @options.picture
 @options.connection

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from probe.cli.designs import method_options as method_options
+from probe.cli.values import BudgetType, CodecType, LengthType, length_text
 
 if TYPE_CHECKING:
     from probe.backends.connection import Connection
@@ -18,54 +18,6 @@ if TYPE_CHECKING:
     from probe.types import Backend
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class LengthType(click.ParamType[Any]):
-    """`0.25` (up to 1) is a fraction of the side, `64` or `64px` pixels; `0.25x0.5` is w x h."""
-
-    name = "length"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        parts = [self._one(part, value, param, ctx) for part in re.split(r"x(?=[\d.])", value)]
-        if len(parts) > 2:
-            self.fail(f"{value!r}: give one length, or width x height", param, ctx)
-        return parts[0] if len(parts) == 1 else tuple(parts)
-
-    def _one(self, part: str, whole: str, param: Any, ctx: Any) -> float | int:
-        number = part.removesuffix("px")
-        try:
-            pixels = number != part or (number.isdigit() and int(number) > 1)
-            return int(number) if pixels else float(number)
-        except ValueError:
-            self.fail(
-                f"{whole!r}: give a fraction of the side (0.25), pixels (64) or both sides "
-                "(0.25x0.5)",
-                param,
-                ctx,
-            )
-
-
-def length_text(length: Any) -> str:
-    """What `LengthType` reads as this length."""
-    return "x".join(map(str, length)) if isinstance(length, tuple) else str(length)
-
-
-class CodecType(click.ParamType[Any]):
-    name = "codec"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        from probe.types import Codec
-
-        if not isinstance(value, str):
-            return value
-        form, _, quality = value.partition(":")
-        if form == "png" and not quality:
-            return Codec("png")
-        if form == "jpeg" and (not quality or (quality.isdigit() and 1 <= int(quality) <= 100)):
-            return Codec("jpeg", int(quality or 90))
-        self.fail(f"{value!r}: give png, jpeg or jpeg:QUALITY (1 to 100)", param, ctx)
 
 
 def _stack(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -151,7 +103,13 @@ service = _stack(
 
 design = _stack(
     click.option("--label", help="The label to map; the service's own question by default."),
-    click.option("--budget", default=64, show_default=True, help="Answers a map may use."),
+    click.option(
+        "--budget",
+        type=BudgetType(),
+        default=64,
+        show_default=True,
+        help="Answers a map may use; auto: until it is settled, 256 at most.",
+    ),
     click.option(
         "--size",
         type=LengthType(),

@@ -122,7 +122,8 @@ def _number(holder: Path) -> str:
 
 def describe(plan: Plan, backend: Backend) -> str:
     """One line: calls, requests, where to, how much, how long, and whose keys."""
-    parts = [f"{count(plan.calls, 'call')} in {count(plan.requests, 'request')}"]
+    most = "at most " if plan.at_most else ""
+    parts = [f"{most}{count(plan.calls, 'call')} in {count(plan.requests, 'request')}"]
     if plan.known:
         parts[0] += f" ({plan.known} of {plan.answers} answers are in the ledger)"
     if plan.host:
@@ -172,6 +173,7 @@ def planned(plan: Plan) -> dict[str, Any]:
         "currency": plan.currency,
         "host": plan.host,
         "seconds": plan.seconds,
+        "at_most": plan.at_most,
     }
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from probe.text import count
 from probe.types import Estimator, Failure, Identity, Perturbation, Sampler, Scores
 
-CHECKS = (24, 32, 48, 64, 96, 128, 192, 256)
+CHECKS = (32, 48, 64, 96, 128, 192, 256)
 """After so many variants the map is looked at; they are rounds, asked in parallel."""
 RELIABLE = 0.75
 STRETCH = 8

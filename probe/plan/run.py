@@ -45,6 +45,7 @@ class Plan:
     method: its name. answers: how many the map uses. known: how many of them the ledger has.
     calls: images to send at most, without retries. requests, bytes: what that means on the wire;
     the bytes are those of the unchanged picture for every call. cost: None where no price is known.
+    at_most: some of it hangs on answers to come, and all of these are the most that it may be.
     seconds: a guess at half a second a request, no faster than the service's rate, or 10 ms an
     answer of a local network.
     digest: the same for the same plan, whatever label is looked at.
@@ -61,6 +62,7 @@ class Plan:
     host: str | None
     seconds: float
     digest: str
+    at_most: bool
     perturbations: tuple[Perturbation, ...]
     renderer: Renderer = field(repr=False)
 
@@ -182,6 +184,7 @@ class Run:
             host=host,
             seconds=calls * LOCAL_SECONDS if host is None else _seconds(self.limits, requests),
             digest=self.settings["plan"],
+            at_most=unplanned > 0,
             perturbations=tuple(perturbations),
             renderer=self.renderer,
         )

@@ -41,11 +41,14 @@ def test_a_clear_map_is_settled_early_and_says_why():
     assert "reliability 0." in sampler.reason
 
 
-def test_noise_alone_goes_on_to_the_end_and_gives_no_reason():
-    rng = np.random.default_rng(0)
-    sampler = settling()
-    assert sum(run(sampler, lambda box: 0.9 + rng.normal(0, 0.1))) == 255
-    assert sampler.reason == ""
+def test_noise_alone_goes_on_to_the_end_but_for_luck_and_gives_no_reason():
+    ended = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        sampler = settling(seed=seed)
+        ended.append(sum(run(sampler, lambda box: 0.9 + rng.normal(0, 0.1))))  # noqa: B023
+        assert (ended[-1] == 255) == (sampler.reason == "")
+    assert ended.count(255) >= 8
 
 
 def test_a_label_that_never_moves_ends_after_48():
@@ -64,16 +67,16 @@ def test_what_moves_within_the_noise_of_the_reference_does_not_move():
 def test_the_rounds_are_few_and_wait_for_their_answers():
     sampler = settling()
     rounds = run(sampler, lambda box: 0.9 - 0.9 * hidden(box))
-    assert rounds[:2] == [24, 8]
+    assert rounds[:2] == [32, 16]
     waiting = settling()
     waiting.tell(Identity(), Scores({"x": 0.9}))
     first = waiting.ask(100)
-    assert len(first) == 24
+    assert len(first) == 32
     for box in first[1:]:
         waiting.tell(box, Scores({"x": 0.5}))
     assert waiting.ask(100) == []
     waiting.tell(first[0], Failure("refused", "no"))
-    assert len(waiting.ask(100)) == 8
+    assert len(waiting.ask(100)) == 16
 
 
 @pytest.mark.parametrize("size", [1, 7, 10**6])
