@@ -12,7 +12,8 @@ from typing import Any, Literal
 from probe.judging.curve import Curve
 from probe.judging.ranking import Kind
 
-LUCK = 0.1
+LUCK = 0.2
+"""A map is ahead where luck does as well no more often; of four controls it must beat all."""
 SMALL = 0.01
 """Of the reference: less is next to nothing."""
 
@@ -76,7 +77,7 @@ class Control:
 
     @property
     def ahead(self) -> bool | None:
-        """Ahead of all controls, or of so many that luck does it 1 time in 10 at most, by more than
+        """Ahead of all controls, or of so many that luck does it 1 time in 5 at most, by more than
         next to nothing and beyond the noise; None where nothing was measured."""
         if not self.gains:
             return None

@@ -15,6 +15,7 @@ from PIL import Image
 
 from probe import Heatmap, Prober, from_callable, judge
 from probe.judging import Judgement
+from probe.judging.control import LUCK
 from probe.judging.ranking import moved
 from probe.methods import DEFAULT, METHODS
 from tests.benchmarks.network import Network, cases, more, retina
@@ -65,18 +66,19 @@ def row(chosen: list[Case], budget: int) -> str:
             f"{errors.mean():+.3f}",
             f"{(np.abs(errors) <= 2 * stated + 1e-9).mean():.0%}",
         ]
+    maps = 1 + len(right[0].control.gains)
     cells += [
-        str(len(right[0].control.gains)),
+        str(maps - 1),
         f"{np.mean([bool(one.control.ahead) for one in right]):.0%}",
         f"{np.mean([bool(one.control.ahead) for one in wrong]):.0%}",
-        f"{1 / (1 + len(right[0].control.gains)):.0%}",
+        f"{max(1, int(LUCK * maps)) / maps:.0%}",
     ]
     return f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--budget", type=int, nargs="+", default=[13, 20, 30, 40, 60, 80])
+    parser.add_argument("--budget", type=int, nargs="+", default=[13, 20, 30, 40, 60, 80, 145])
     parser.add_argument("--method", choices=METHODS, default=DEFAULT)
     arguments = parser.parse_args()
     print(

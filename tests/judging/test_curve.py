@@ -69,9 +69,10 @@ def test_ahead_is_beyond_all_of_them_and_beyond_the_noise():
 
 
 @pytest.mark.parametrize(
-    ("worse", "better", "ahead"), [(18, 1, True), (17, 2, False), (3, 1, False)]
+    ("worse", "better", "ahead"),
+    [(4, 0, True), (3, 1, False), (8, 1, True), (16, 3, True), (15, 4, False)],
 )
-def test_one_control_in_nineteen_may_be_better(worse, better, ahead):
+def test_a_few_of_many_controls_may_be_better(worse, better, ahead):
     found = control((0.1, 0.9), *[(0.5, 0.5)] * worse, *[(0.05, 0.95)] * better)
     assert found.ahead is ahead
     assert found.chance == pytest.approx((1 + better) / (1 + worse + better))
