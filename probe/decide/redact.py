@@ -6,6 +6,7 @@ it finds is put on the picture at full size, and that picture is sent, and has t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from probe.errors import UsageError
 from probe.limits import Limits
 from probe.result import Result
 from probe.text import count
-from probe.types import WHOLE, Canvas, Codec
+from probe.types import WHOLE, Codec, Failure, Scores
 
 if TYPE_CHECKING:
     from probe.prober import Prober, Source
@@ -71,12 +72,6 @@ def redact(
     alone = prober.score(image, label)
     work = Work(prober, alone, seed, watch)
     unchanged = by_size(alone)
-    reserved = ATTEMPTS * len(unchanged)
-    if budget <= reserved:
-        raise UsageError(
-            f"the budget is {budget}: it must be at least {reserved + 1} ({reserved} for sending "
-            "finished pictures)"
-        )
     goal = _goal(alone, below, above, prober.backend.limits)
     start = Redaction(
         found=False,
@@ -95,9 +90,9 @@ def redact(
     mapped = work.map(map_budget)
     ground = Ground(alone.canvas, boxes)
     aimed = _aimed(goal, unchanged, mapped.noise or 0.0)
-    search, searched = work.search(ground, aimed, mapped, budget - reserved)
+    search, searched = work.search(ground, aimed, mapped, budget - ATTEMPTS * len(unchanged))
     tries = [*tried(mapped, "map", {}), *tried(searched, "search", search.asked)]
-    start = replace(start, notes=(*alone.notes, *_remarks(tries, goal, alone.canvas)))
+    start = replace(start, notes=_remarks((alone, mapped, searched), aimed))
     within = [cover for cover in search.passing(goal) if ground.share(cover) <= max_area]
     cover = search.best or max(within, key=search.taken, default=None)
     short = list[str]()
@@ -156,11 +151,16 @@ def _short(area: float, worst: float) -> str:
     )
 
 
-def _remarks(tries: Sequence[Tried], goal: Goal, canvas: Canvas) -> list[str]:
-    notes = []
-    if holes := sum(one.score is None for one in tries):
-        notes.append(f"{count(holes, 'covered picture')} got no score and count for nothing.")
-    scores = [one.score for one in tries if one.score is not None]
+def _remarks(runs: Sequence[Result], goal: Goal) -> list[str]:
+    """What the runs noted, but for what is about a map, and what they say together."""
+    notes = list(dict.fromkeys(note for run in runs for note in run.notes if "map" not in note))
+    canvas = runs[0].canvas
+    outcomes = [run.outcome(answer) for run in runs for answer in run.answers]
+    scores = [outcome[goal.label] for outcome in outcomes if isinstance(outcome, Scores)]
+    failed = [outcome.message for outcome in outcomes if isinstance(outcome, Failure)]
+    if failed:
+        ((why, _),) = Counter(failed).most_common(1)
+        notes.append(f"{count(len(failed), 'covered picture')} got no score: {why}.")
     least = max(FLAT, 2 * goal.noise)
     if scores and max(abs(score - goal.reference) for score in scores) <= least:
         notes.append(
@@ -205,6 +205,11 @@ def _check(
     for name, value in (("below", below), ("above", above), ("max_area", max_area)):
         if value is not None and not 0 <= value <= 1:
             raise UsageError(f"{name} must be between 0 and 1, not {value}")
+    if isinstance(budget, int) and 0 < budget <= 2 * ATTEMPTS:
+        raise UsageError(
+            f"the budget is {budget}: it must be at least {2 * ATTEMPTS + 1} ({2 * ATTEMPTS} for "
+            "sending finished pictures, at both sizes)"
+        )
     if below == 0:
         raise UsageError("no score is below 0: give below a number above 0")
     for name, number in (("budget", budget), ("boxes", boxes)):
