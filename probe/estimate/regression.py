@@ -142,7 +142,8 @@ def ridge(
     cosine distance to the unchanged picture, which is one of the rows.
 
     Standard errors: H diag(w e / (1 - h))^2 H', the sandwich of White in MacKinnon's form HC3,
-    with the weights w, residuals e, leverages h and H = (X' W X + alpha)^-1 X' of centred X.
+    with the weights w, residuals e, leverages h and H = (X' W X + alpha)^-1 X' of centred X;
+    and the penalty's own pull alpha (X' W X + alpha)^-1 coefficients, squared and added.
     """
     from sklearn.linear_model import Ridge
 
@@ -155,7 +156,8 @@ def ridge(
     inverse = np.linalg.inv(centred.T * weights @ centred + alpha * np.eye(x.shape[1]))
     leverage = weights * (np.einsum("ij,jk,ik->i", centred, inverse, centred) + 1 / weights.sum())
     drawn = np.append(0.0, np.ones(len(scores)))
-    return model.coef_, _sandwich(inverse @ centred.T, weights * residuals, leverage, drawn)
+    sampled = _sandwich(inverse @ centred.T, weights * residuals, leverage, drawn)
+    return model.coef_, np.hypot(sampled, alpha * inverse @ model.coef_)
 
 
 def shapley(

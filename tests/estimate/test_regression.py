@@ -168,6 +168,14 @@ def test_the_errors_of_lime_are_calibrated(n):
     assert 0.91 <= np.mean(inside) <= 0.99
 
 
+def test_the_pull_of_the_penalty_is_in_the_error_of_lime():
+    weights = np.array([0.4, 0.1, 0.0, -0.1, 0.2, 0.0])
+    shown = np.random.default_rng(0).integers(0, 2, (40, 6)).astype(float)
+    values, stderr = ridge(shown, 0.2 + shown @ weights, 0.8, None)
+    assert (np.abs(values - weights) <= 1.1 * stderr).all()
+    assert stderr.max() < 0.01
+
+
 @pytest.mark.parametrize(("make", "fit"), [(lime, ridge), (kernelshap, shapley)])
 def test_the_map_is_highest_where_the_score_comes_from(make, fit):
     plan = make(SCENE, 127, 0).ask(127)
