@@ -16,6 +16,7 @@ import inspect
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 
@@ -23,8 +24,8 @@ from probe import Prober, from_callable
 from probe.errors import UsageError
 from probe.methods import METHODS
 from tests.benchmarks import cost, metrics
+from tests.benchmarks import kept as maps
 from tests.benchmarks.blackbox import WORSE, BlackBox, Score
-from tests.benchmarks.kept import peer_map
 from tests.benchmarks.network import Case, Network, cases, more, retina
 from tests.benchmarks.peers import PEERS
 
@@ -91,11 +92,11 @@ def our_row(
 def peer_row(
     score: Score, chosen: list[Case], name: str, budget: int, seeds: int, worse: str
 ) -> Row:
-    table = np.zeros((len(chosen), seeds if PEERS[name].drawn else 1, 4))
+    table = np.zeros((len(chosen), seeds, 4))
     calls = np.zeros(table.shape[:2])
     for i, case in enumerate(chosen):
-        for seed in range(table.shape[1]):
-            kept = peer_map(score, case, name, budget, seed, worse)
+        for seed in range(seeds):
+            kept = maps.peer_map(score, case, name, budget, seed, worse)
             table[i, seed] = measure(score, case, kept.values)
             calls[i, seed] = kept.calls
     return Row(name, budget, False, table, calls)
@@ -120,7 +121,10 @@ def rows(
         for budget in PEERS[name].budgets:
             if wanted.degrade and budget not in (0, 256):
                 continue
-            seeds = wanted.other_seeds if budget <= 256 else 1
+            seeds = wanted.other_seeds if budget <= 256 and PEERS[name].drawn else 1
+            asked = product(chosen, [name], [budget], range(seeds), [worse])
+            if wanted.kept and not all(maps.path(*one).exists() for one in asked):
+                continue
             yield peer_row(network, chosen, name, budget, seeds, worse)
             network.save()
 
@@ -217,6 +221,7 @@ def main() -> None:
     parser.add_argument("--budget", type=int, nargs="+", default=[64, 256])
     parser.add_argument("--seeds", type=int, default=4, help="of the default method")
     parser.add_argument("--other-seeds", type=int, default=1, help="of the others, where drawn")
+    parser.add_argument("--kept", action="store_true", help="only peers whose maps are all kept")
     parser.add_argument("--degrade", action="store_true")
     parser.add_argument("--cost", action="store_true")
     wanted = parser.parse_args()

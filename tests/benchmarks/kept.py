@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -22,18 +23,22 @@ class Kept:
     calls: int
 
 
-def peer_map(score: Score, case: Case, name: str, budget: int, seed: int, worse: str = "") -> Kept:
-    """Asked for once; the file's name holds what was asked, picture and settings included."""
-    peer = PEERS[name]
+def path(case: Case, name: str, budget: int, seed: int, worse: str = "") -> Path:
+    """The file's name holds what was asked, picture and settings included."""
     pixels = np.asarray(case.image)
-    asked = (name, peer.settings, budget, seed, worse, pixels.tobytes())
-    path = MAPS / f"{case.name}-{hashlib.sha256(repr(asked).encode()).hexdigest()[:24]}.npz"
-    if not path.exists():
+    asked = (name, PEERS[name].settings, budget, seed, worse, pixels.tobytes())
+    return MAPS / f"{case.name}-{hashlib.sha256(repr(asked).encode()).hexdigest()[:24]}.npz"
+
+
+def peer_map(score: Score, case: Case, name: str, budget: int, seed: int, worse: str = "") -> Kept:
+    """Asked for once."""
+    kept = path(case, name, budget, seed, worse)
+    if not kept.exists():
         box = BlackBox(WORSE[worse](score) if worse else score)
-        values = peer.explain(box, pixels, budget, seed).astype(np.float32)
+        values = PEERS[name].explain(box, np.asarray(case.image), budget, seed)
         MAPS.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".tmp.npz")
-        np.savez_compressed(unfinished, values=values, calls=box.calls)
-        unfinished.rename(path)
-    with np.load(path) as file:
+        unfinished = kept.with_suffix(".tmp.npz")
+        np.savez_compressed(unfinished, values=values.astype(np.float32), calls=box.calls)
+        unfinished.rename(kept)
+    with np.load(kept) as file:
         return Kept(file["values"], int(file["calls"]))
