@@ -115,7 +115,7 @@ def test_the_hint_repeats_the_options(occlude):
         ("lime", ["segment=3"], r"no option 'segment'. Did you mean 'segments'\? lime has:"),
         ("rise", ["cells=4.5"], "'cells=4.5': cells takes a whole number, as 8"),
         ("rise", ["shown=often"], "shown takes a number, as 0.5"),
-        ("multiscale", ["sides=a,b"], "sides takes numbers with a comma between, as 0.18,0.62"),
+        ("multiscale", ["sides=a,b"], "sides takes numbers with a comma between, as 0.12,0.75"),
         ("lime", ["segments=few"], "segments takes a number"),
         ("rise", ["cells"], "--option 'cells' is not KEY=VALUE"),
         ("rise", ["=4"], "is not KEY=VALUE"),
