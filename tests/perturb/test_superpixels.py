@@ -11,7 +11,7 @@ from scipy.ndimage import label
 
 from probe.errors import MissingExtra, UsageError
 from probe.perturb import canonical, cells, kernelshap, lime, opacity
-from probe.perturb.superpixels import superpixels
+from probe.perturb.superpixels import mask, superpixels
 from probe.testing.samplers import check_sampler
 from probe.types import Box, Canvas, Mask, Scene
 
@@ -27,8 +27,8 @@ def scene(size=(96, 64), grid=8, picture=None):
 def parts(plan):
     """The superpixels that the masks of a plan are made of, (rows, columns), and which of them
     each mask covers, (superpixels, masks)."""
-    masks = [mask for mask in plan if isinstance(mask, Mask)]
-    covers = np.stack([np.frombuffer(mask.cells, np.uint8) > 0 for mask in masks])
+    masks = [one for one in plan if isinstance(one, Mask)]
+    covers = np.stack([np.frombuffer(one.cells, np.uint8) > 0 for one in masks])
     patterns, labels = np.unique(covers, axis=1, return_inverse=True)
     return labels.reshape(masks[0].rows, masks[0].columns), patterns.T
 
@@ -77,8 +77,8 @@ def test_masks_cover_whole_superpixels_on_the_grid_of_the_codec(make):
     for n in range(wanted.max() + 1):
         assert len(set(labels[wanted == n])) == 1
     assert len(covered) == wanted.max() + 1
-    for mask in plan[1:]:
-        blocks = opacity(mask, CANVAS).reshape(8, 8, 12, 8)
+    for one in plan[1:]:
+        blocks = opacity(one, CANVAS).reshape(8, 8, 12, 8)
         assert (blocks == blocks[:, :1, :, :1]).all()
 
 
@@ -86,7 +86,7 @@ def test_masks_cover_whole_superpixels_on_the_grid_of_the_codec(make):
 def test_the_same_seed_is_the_same_plan_and_no_mask_comes_twice(make):
     plans = [make(scene(), 63, seed).ask(999) for seed in (0, 0, 1)]
     assert plans[0] == plans[1] != plans[2]
-    assert len({canonical(mask, CANVAS) for mask in plans[0]}) == len(plans[0]) == 63
+    assert len({canonical(one, CANVAS) for one in plans[0]}) == len(plans[0]) == 63
 
 
 def test_lime_shows_each_superpixel_half_of_the_time():
@@ -174,3 +174,10 @@ def test_the_extra_is_imported_when_needed(code):
     )
     run = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines()[-1] == "heavy:"
+
+
+def test_a_mask_shows_what_it_is_told_to():
+    labels = np.array([[0, 1], [0, 2]])
+    found = mask(labels, np.array([True, False, True]))
+    assert list(found.cells) == [0, 255, 0, 0]
+    assert (found.columns, found.smooth) == (2, False)
