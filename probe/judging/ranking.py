@@ -43,7 +43,8 @@ def ranking(cells: NDArray[Any]) -> Ranking:
 def cells_of(values: NDArray[Any], columns: int, rows: int) -> NDArray[np.float64]:
     """The mean of each cell's known values: (rows, columns), NaN where there are none.
 
-    values: (H, W), at least as large as the grid. Raises UsageError for a map without an order.
+    values: (H, W); of a map smaller than the grid, the value at the cell. Raises UsageError for a
+    map without an order.
     """
     # short numbers in long sums: a cell of equal values has just that mean
     values = np.asarray(values, np.float32).astype(np.float64)

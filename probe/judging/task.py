@@ -73,9 +73,7 @@ class Task:
 
     def _cells(self, heatmap: Heatmap) -> NDArray[np.float64]:
         columns, rows = cells(self.canvas)
-        small = heatmap.planes.values
-        enough = small.shape[0] >= rows and small.shape[1] >= columns
-        return cells_of(small if enough else heatmap.values, columns, rows)
+        return cells_of(heatmap.planes.values, columns, rows)
 
     def share(self, kind: Kind) -> int:
         """How many answers a curve and its controls may use."""

@@ -6,7 +6,7 @@ import pytest
 from probe.judging.control import Control
 from probe.judging.curve import Curve
 
-STEPS = (0, 2, 8, 13, 30, 32)
+STEPS = (0, 12, 14, 18, 20, 32)
 
 
 def curve(kind, scores, **about):
@@ -32,10 +32,10 @@ def test_the_error_is_how_far_noise_moves_the_area(kind):
 
 
 def test_a_hole_is_bridged_and_counted():
-    whole, holed = (curve("deletion", [1, 0.5, score, 0, 0, 0]) for score in (0.5 * 5 / 11, None))
+    whole, holed = (curve("deletion", [1, 0.5, score, 0, 0, 0]) for score in (0.5 * 4 / 6, None))
     assert holed.area == pytest.approx(whole.area)
     assert (whole.holes, holed.holes) == (0, 1)
-    assert holed.as_dict()["points"][2] == [0.25, None]
+    assert holed.as_dict()["points"][2] == [14 / 32, None]
 
 
 def control(own, *others, noise=None):

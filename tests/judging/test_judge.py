@@ -12,6 +12,7 @@ from PIL import Image
 from probe import Heatmap, Prober, from_callable, judge
 from probe.errors import LimitReached, UsageError
 from probe.heatmap import Planes
+from probe.judging import prepare
 from probe.testing.planted import Planted, planted_picture
 from probe.types import Canvas
 
@@ -168,9 +169,44 @@ def test_the_noise_of_the_service_is_in_the_error(seeing):
     assert 0 < max(wrong) < 3
 
 
+def test_the_reference_is_the_mean_of_what_was_sent_and_its_drift_is_in_the_error():
+    texture = np.random.default_rng(7).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    asked = 0
+
+    def drifting(images):
+        nonlocal asked
+        asked += len(images)
+        fresh = asked <= 8
+        return [{"x": 1.0 if one.width == 64 else 0.6 if fresh else 0.4} for one in images]
+
+    backend = from_callable(drifting, labels=["x"], batch=1, deterministic=False)
+    prober = Prober(backend, side=32, repeats=3)
+    found = judge(prober, texture, np.eye(64))
+    assert found.curves["deletion"].reference == pytest.approx((0.6 * 3 + 0.4) / 4)
+    assert found.curves["deletion"].reference_error > 0.1  # half of the drift, and the noise
+    assert any("moved by 0.2 during the run" in note for note in found.notes)
+
+
+def test_what_will_be_asked_is_known_before(seeing):
+    model = seeing()
+    prober = model.prober()
+    task = prepare(prober, model.image, model.truth, 40)
+    assert (task.calls(), model.asked) == (40, 0)
+    assert judge(prober, model.image, model.truth).calls == 40
+    assert prepare(prober, model.image, model.truth, 40).calls() == 0
+
+
+def test_repeats_of_the_unchanged_picture_are_in_the_least_budget(seeing):
+    model = seeing(noise=0.1)
+    with pytest.raises(UsageError, match=r"at least 17 answers \(the unchanged picture 5 x"):
+        judge(model.prober(repeats=4), model.image, model.truth, budget=16)
+
+
 def test_a_mask_adds_auroc_and_pointing(seeing, tmp_path):
     model = seeing()
-    Image.fromarray(model.mask).save(tmp_path / "mask.png")
+    marked = np.full((64, 64, 4), 255, np.uint8)
+    marked[~model.mask, 3] = 0  # transparent is outside
+    Image.fromarray(marked).save(tmp_path / "mask.png")
     values = model.truth + np.linspace(0, 0.5, 64)
     for mask in (model.mask, tmp_path / "mask.png"):
         found = judge(model.prober(), model.image, values, mask=mask)
@@ -250,7 +286,8 @@ def test_what_one_should_know_is_noted(seeing):
 def test_a_label_that_never_moves_is_said(seeing):
     same = Prober(from_callable(lambda images: [{"x": 0.5}] * len(images), labels=["x"]))
     found = judge(same, seeing().image, seeing().truth)
-    assert any(note.startswith("No change moved the score") for note in found.notes)
+    (note,) = found.notes
+    assert note.startswith("No change moved the score")
     assert not found.control.ahead
 
 
