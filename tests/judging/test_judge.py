@@ -85,6 +85,13 @@ def test_a_map_of_windows_is_judged_by_its_scores():
     assert found.deletion < 0.4 < found.insertion
 
 
+def test_a_map_is_judged_by_its_own_label():
+    prober = Prober(Planted())
+    heat = prober.heatmap(planted_picture(), "sfw")
+    assert judge(prober, planted_picture(), heat).label == "sfw"
+    assert judge(prober, planted_picture(), heat, label="nsfw").label == "nsfw"
+
+
 @pytest.mark.parametrize("budget", [13, 14, 27, 40, 90])
 def test_the_budget_is_used_and_not_more(seeing, budget):
     model = seeing()
