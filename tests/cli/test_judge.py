@@ -192,6 +192,13 @@ def test_what_cannot_be_judged_is_said_in_one_line_before_anything_is_sent(
     assert (out, server.calls) == ("", asked)
 
 
+def test_a_budget_that_is_too_small_is_said_before_the_map_is_paid(run, picture, server, api):
+    code, _, err = run("judge", picture, *api, "--budget", 12)
+    assert code == 2
+    assert "at least 13 answers" in err
+    assert server.calls == 0
+
+
 def test_a_score_that_never_moves_has_no_order_to_judge(run, picture):
     with serve(Planted(floor=0.5)) as server:
         code, _, err = run("judge", picture, "--api", server.url, "--codec", "png")
