@@ -155,8 +155,7 @@ def ridge(
     centred = x - np.average(x, axis=0, weights=weights)
     inverse = np.linalg.inv(centred.T * weights @ centred + alpha * np.eye(x.shape[1]))
     leverage = weights * (np.einsum("ij,jk,ik->i", centred, inverse, centred) + 1 / weights.sum())
-    drawn = np.append(0.0, np.ones(len(scores)))
-    sampled = _sandwich(inverse @ centred.T, weights * residuals, leverage, drawn)
+    sampled = _sandwich(inverse @ centred.T, weights * residuals, leverage, np.ones(len(x)))
     return model.coef_, np.hypot(sampled, alpha * inverse @ model.coef_)
 
 
