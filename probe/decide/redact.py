@@ -89,13 +89,14 @@ def redact(
         return _passed(start, finished(work.renderer, (), codec), unchanged)
     mapped = work.map(map_budget)
     ground = Ground(alone.canvas, boxes)
-    aimed = _aimed(goal, unchanged, mapped.noise or 0.0)
+    sure = _surely(goal, mapped.noise or 0.0)
+    aimed = _aimed(sure, unchanged)
     search, searched = work.search(ground, aimed, mapped, budget - ATTEMPTS * len(unchanged))
     tries = [*tried(mapped, "map", {}), *tried(searched, "search", search.asked)]
     start = replace(start, notes=_remarks((alone, mapped, searched), aimed))
     within = [cover for cover in search.passing(goal) if ground.share(cover) <= max_area]
     cover = search.best or max(within, key=search.taken, default=None)
-    short = list[str]()
+    short, barely = list[str](), None
     for attempt in range(ATTEMPTS):
         if cover is None or ground.share(cover) > max_area:
             break
@@ -104,12 +105,17 @@ def redact(
         worst = min(scores.values(), key=goal.taken)
         tries.append(Tried(final.boxes, final.area, worst, "final"))
         start = replace(start, notes=(*start.notes, *short), tried=tries)
-        if all(map(goal.passes, scores.values())):
+        if all(map(sure.passes, scores.values())):
             return _passed(start, final, scores)
-        short = [_short(final.area, worst)]
-        aimed = aimed.harder(goal.needed - goal.taken(worst) + SURE)
+        if all(map(goal.passes, scores.values())):
+            barely = barely or (final, scores)
+        else:
+            short = [_short(final.area, worst)]
+        aimed = aimed.harder(sure.needed - sure.taken(worst) + SURE)
         larger = [other for other in search.passing(aimed) if area(other) > area(cover)]
         cover = min(larger, key=area, default=ground.moves.grown(cover, attempt + 1))
+    if barely is not None:
+        return _passed(start, *barely)
     return _missed(replace(start, notes=(*start.notes, *short), tried=tries), goal, max_area)
 
 
@@ -185,16 +191,17 @@ def _goal(alone: Result, below: float | None, above: float | None, limits: Limit
     return Goal(alone.label, threshold, reference, above_it, missing=alone.missing)
 
 
-def _aimed(goal: Goal, unchanged: Mapping[str, float], noise: float) -> Goal:
-    """What the search at send size has to reach, so that noise does not make a cover pass.
-
-    Where the picture passes as it is sent and only its full size does not, the full size tells
-    how far there is to go.
-    """
-    gap = max(-goal.taken(score) for score in unchanged.values())
-    aimed = goal.harder(gap) if goal.passes(unchanged["sent"]) else goal
+def _surely(goal: Goal, noise: float) -> Goal:
+    """With a threshold that two standard deviations of the noise do not carry a score over."""
     margin = 2 * noise * (1 if goal.above else -1)
-    return replace(aimed, threshold=min(max(aimed.threshold + margin, 0.0), 1.0), noise=noise)
+    return replace(goal, threshold=min(max(goal.threshold + margin, 0.0), 1.0), noise=noise)
+
+
+def _aimed(goal: Goal, unchanged: Mapping[str, float]) -> Goal:
+    """What the search at send size has to reach. Where the picture passes as it is sent and only
+    its full size does not, the full size tells how far there is to go."""
+    gap = max(-goal.taken(score) for score in unchanged.values())
+    return goal.harder(gap) if goal.passes(unchanged["sent"]) else goal
 
 
 def _check(
