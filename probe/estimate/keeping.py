@@ -43,7 +43,7 @@ class KeepingMean:
     def _begun(self) -> CoveringMean:
         """The mean of no keeps yet: a keep is to the empty picture what a cover is to the
         unchanged one, but for the sign."""
-        mean = CoveringMean(self.canvas, self.label, shrink=True, weight="area")
+        mean = CoveringMean(self.canvas, self.label, shrink=True, weight="area", even=True)
         mean.update(Identity(), Scores({self.label: self._empty or 0.0}))
         return mean
 
@@ -70,7 +70,7 @@ class CoverAndKeep:
 
     def __init__(self, canvas: Canvas, label: str) -> None:
         self.canvas = canvas
-        self._covered = CoveringMean(canvas, label, shrink=True, weight="area")
+        self._covered = CoveringMean(canvas, label, shrink=True, weight="area", even=True)
         self._kept = KeepingMean(canvas, label)
 
     def update(self, perturbation: Perturbation, scores: Scores) -> None:

@@ -39,14 +39,15 @@ def cover_and_keep(
     seed: int,
     *,
     share: float = 0.5,
-    sides: tuple[float, float] = (0.18, 0.62),
+    sides: tuple[float, float] = (0.12, 0.75),
     keep_sides: tuple[float, float] = (0.18, 0.62),
     aspect: float = 0.4,
     overshoot: float = 0.1,
 ) -> FixedDesign:
     """The empty picture, then covers and keeps in turn, so that any beginning has both.
 
-    share: of the keeps, above 0 and below 1. keep_sides: `sides` of the keeps.
+    share: of the keeps, above 0 and below 1. sides: of the covers, which are those of
+    `multiscale`, so that their answers are shared. keep_sides: of the keeps.
     """
     require(budget)
     if not 0 < share < 1:
