@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,27 +16,34 @@ Pixels = NDArray[np.generic]
 
 
 class BlackBox:
-    """Counts the pictures it is asked about; `seconds` is the time spent in answering.
+    """Counts the pictures it is asked about; `seconds` is the clock's time spent in answering.
 
     The peers hand arrays (`scores`), the package hands pictures (`batch`).
     """
 
-    def __init__(self, score: Score) -> None:
+    def __init__(self, score: Score, clock: Callable[[], float] = time.perf_counter) -> None:
         self._score = score
+        self._clock = clock
         self.calls = 0
         self.seconds = 0.0
 
-    def batch(self, images: Sequence[Image.Image]) -> list[dict[str, float]]:
-        started = time.perf_counter()
+    def batch(self, images: Iterable[Image.Image]) -> list[dict[str, float]]:
+        started = self._clock()
         answers = [{"nsfw": self._score(image)} for image in images]
-        self.seconds += time.perf_counter() - started
-        self.calls += len(images)
+        self.seconds += self._clock() - started
+        self.calls += len(answers)
         return answers
 
     def scores(self, pixels: Pixels) -> NDArray[np.float64]:
         """(n,) of (n, H, W, 3), rounded to whole levels."""
-        whole = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
-        return np.array([answer["nsfw"] for answer in self.batch([*map(Image.fromarray, whole)])])
+        answers = self.batch(Image.fromarray(_whole(one)) for one in pixels)
+        return np.array([answer["nsfw"] for answer in answers])
+
+
+def _whole(pixels: Pixels) -> NDArray[np.uint8]:
+    if pixels.dtype == np.uint8:
+        return pixels
+    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
 
 
 def words(score: Score) -> Score:
