@@ -13,10 +13,18 @@ from functools import partial
 from typing import Any
 
 from probe.errors import UsageError, nearest
-from probe.estimate import Contrast, CoverAndKeep, CoveringMean, KeepingMean, Regression
+from probe.estimate import (
+    CoarseToFine,
+    Contrast,
+    CoverAndKeep,
+    CoveringMean,
+    KeepingMean,
+    Regression,
+)
 from probe.estimate.regression import ridge, shapley
 from probe.perturb import (
     FixedDesign,
+    adaptive,
     cover_and_keep,
     grid,
     keep,
@@ -89,6 +97,14 @@ METHODS: dict[str, Method] = {
             "boxes of many sizes, spread evenly (default)",
             multiscale,
             partial(CoveringMean, kind="evidence", shrink=True, weight="area", even=True),
+        ),
+        Method(
+            "adaptive",
+            "boxes of many sizes, then smaller ones where they pay",
+            adaptive,
+            CoarseToFine,
+            learns=True,
+            anytime=False,
         ),
         Method(
             "grid",

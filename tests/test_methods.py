@@ -54,6 +54,7 @@ def test_every_method_is_hottest_where_the_model_looks(name):
 def test_the_kinds_of_maps():
     assert {name: heat(name).kind for name in METHODS} == {
         "multiscale": "evidence",
+        "adaptive": "evidence",
         "grid": "evidence",
         "windows": "score",
         "keep": "evidence",

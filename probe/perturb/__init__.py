@@ -1,5 +1,6 @@
 """What to change: samplers, fills, and the renderer."""
 
+from probe.perturb.adaptive import adaptive
 from probe.perturb.fills import Fill, parse_fill
 from probe.perturb.fixed import FixedDesign
 from probe.perturb.geometry import canonical, kind, name, pixels, snap
@@ -18,6 +19,7 @@ __all__ = [
     "Fill",
     "FixedDesign",
     "Renderer",
+    "adaptive",
     "canonical",
     "cells",
     "cover_and_keep",
