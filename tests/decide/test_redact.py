@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from probe import Prober, from_callable, redact
+from probe.decide.redact_picture import finished
 from probe.errors import LabelError, LimitReached, UsageError
 from probe.image import decode, encode
 from probe.limits import Limits
-from probe.types import Codec, Failure, Scores
+from probe.perturb import Renderer, parse_fill
+from probe.types import Canvas, Codec, Failure, Scores
 
 SIZE = (96, 64)
 ONE = (30, 20, 54, 40)
@@ -439,6 +441,16 @@ def test_as_jpeg_the_file_itself_is_what_was_scored_and_no_block_leaks():
     mask, pixels = covered(found.boxes), np.asarray(found.image)
     np.testing.assert_array_equal(pixels[~mask], untouched[~mask])
     assert pixels[mask].max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("codec", "boxes"),
+    [(Codec("png"), ((24, 20, 34, 38),)), (Codec("jpeg", 95), ((24, 16, 40, 40),))],
+)
+def test_edges_go_outwards_to_pixels_and_in_a_jpeg_to_blocks(codec, boxes):
+    renderer = Renderer(PICTURE, Canvas(SIZE, (72, 48)), parse_fill("black"))
+    final = finished(renderer, ((18, 15, 25, 28),), codec)  # 24, 20 to 33.3, 37.3 at full size
+    assert final.boxes == boxes
 
 
 def test_the_picture_comes_out_upright_and_without_metadata(tmp_path):

@@ -12,7 +12,7 @@ from probe.decide.search_field import Field, Lattice
 from probe.decide.search_moves import area
 from probe.perturb import opacity, pixels
 from probe.testing.samplers import check_sampler
-from probe.types import Box, Canvas, Identity, Scores
+from probe.types import Box, Canvas, Failure, Identity, Scores
 
 canvases = st.builds(
     lambda width, height, grid, seen: Canvas((width, height), (width, height), grid, seen),
@@ -161,3 +161,31 @@ def test_a_goal_is_on_one_side_of_its_threshold(above):
     assert goal.needed > 0
     assert goal.harder(1.0).needed == pytest.approx(goal.needed + 1.0)
     assert goal.taken(goal.reference) == 0
+
+
+def test_what_a_label_that_is_left_out_scores_is_the_services_word():
+    assert Goal("x", 0.5, 0.9, missing=0.1).score(Scores({"y": 1.0})) == 0.1
+    assert Goal("x", 0.5, 0.9).score(Scores({"y": 1.0})) is None
+    assert Goal("x", 0.5, 0.9, missing=0.1).score(Failure("refused", "no")) is None
+
+
+def test_a_cut_leaves_a_box_without_a_band_of_it():
+    ground = Ground(CANVAS, 3)
+    whole = ((10, 10, 70, 50),)
+    cuts = list(ground.moves.cut(whole, np.random.default_rng(0), 40))
+    two = [cover for cover in cuts if len(cover) == 2]
+    assert len(two) > 20
+    inside = ground.lattice.cover(whole)
+    assert sum(area(cover) < area(whole) for cover in two) > 15
+    for cover in two:
+        assert (ground.lattice.cover(cover) <= inside + 1e-9).all()
+
+
+def test_the_covers_of_a_map_say_where_to_look_first():
+    search = searching()
+    search.tell(Identity(), Scores({"nsfw": 0.9}))
+    for change in search.ask(1000):
+        x0, y0, x1, y1 = search.asked[change][0]
+        assert x0 < 58
+        assert x1 > 19
+        assert (x1 - x0) * (y1 - y0) < 39 * 38
