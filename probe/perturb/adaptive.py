@@ -107,14 +107,13 @@ class Adaptive:
             self._drops[edges] = self._reference - score
 
     def _proposals(self) -> Iterator[Perturbation]:
-        """What was not asked before: fine boxes as long as there is room for them."""
+        """Fine boxes, or coarse ones while no answer has lowered the score; none is one before."""
         proposals = self._coarse
         if max(self._drops.values(), default=0) > 0:
             proposals = self._placed()
         for proposal in proposals:
-            if self._is_new(proposal):
-                self._asked.add(canonical(proposal, self._canvas))
-                yield proposal
+            self._asked.add(canonical(proposal, self._canvas))
+            yield proposal
 
     def _placed(self) -> Iterator[Box]:
         """Fine boxes of each size in turn, where the most is left that none of them covers."""

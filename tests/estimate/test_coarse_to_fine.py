@@ -157,6 +157,8 @@ def test_the_map_is_two_thirds_covering_mean_and_one_third_evidence():
     core, outside = sharp[36:52, 20:28], sharp[:24]
     assert core.mean() == pytest.approx(0.8, abs=0.1)
     assert np.abs(outside).max() < 0.1
+    assert (heat.stderr >= mean.stderr / 2).all()
+    assert (heat.stderr > 0.6 * mean.stderr).any()
     assert np.array_equal(heat.mean_score, mean.mean_score)
     assert np.array_equal(heat.coverage, mean.coverage)
     assert (heat.answers, heat.kind, heat.unit, heat.reference) == (63, "evidence", "score", 0.9)
