@@ -151,8 +151,10 @@ def _run(one: Contender, which: int, watch: Watch, stop: Event) -> Result:
 
 def name_of(spec: Spec) -> str:
     """What people call a backend: the name, URL or file that was given, else what it is."""
-    given = os.fspath(spec) if isinstance(spec, str | os.PathLike) else repr(spec)
-    return printable(given, NAME)
+    if isinstance(spec, str | os.PathLike):
+        return printable(os.fspath(spec), NAME)
+    unnamed = type(spec).__repr__ is object.__repr__
+    return printable(type(spec).__name__ if unnamed else repr(spec), NAME)
 
 
 def distinct_names(names: Sequence[str]) -> list[str]:

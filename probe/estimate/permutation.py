@@ -38,8 +38,6 @@ def p_value(
     covered = covered[:, spread > 0] / spread[spread > 0]
     if not covered.size:
         return None
-    if min(scores) == max(scores):
-        return 1.0
     centred, shuffle = np.asarray(scores) - np.mean(scores), np.random.default_rng(0)
     dealt = [centred, *(shuffle.permutation(centred) for _ in range(SHUFFLES))]
     strength = np.abs(np.stack(dealt) @ covered).max(axis=1)

@@ -91,7 +91,11 @@ def test_a_dry_run_says_what_each_would_cost_and_sends_nothing(run, picture):
         plans = json.loads(out)["plans"]
         assert [plan["cost"] for plan in plans] == [None, 16.0]
         assert server.calls == 0
-    assert not os.path.exists("planted.compare")
+        assert not os.path.exists("planted.compare")
+        code, out, _ = run("compare", picture, *TWO, server.url, "--budget", 8, "--json")
+        found = json.loads(out)
+        assert (found["cost"], found["currency"]) == (2.0, "EUR")
+        assert [one["cost"] for one in found["services"]] == [None, 2.0]
 
 
 @pytest.mark.parametrize("given", [[], ["--api", "skin"], ["--api", "skin"] * 3])

@@ -358,19 +358,24 @@ def test_services_answer_side_by_side_but_two_on_one_host_take_turns():
             return super().score(variants, codec)
 
     compare(two_patches(), [Meeting(identity="a"), Meeting(GREEN, identity="b")], budget=12)
-    busy = threading.Lock()
+    begun = threading.Event()
 
-    class Alone(Coloured):
+    class First(Coloured):
         def score(self, variants, codec):
-            assert busy.acquire(blocking=False), "both at once"
-            try:
-                return super().score(variants, codec)
-            finally:
-                busy.release()
+            if self.asked:
+                assert not begun.wait(0.1), "both at once"
+            return super().score(variants, codec)
 
-    shared = {"limits": limited(host="api.example", batch=2)}
-    backends = [Alone(identity="a", **shared), Alone(GREEN, identity="b", **shared)]
+    class Second(Coloured):
+        def score(self, variants, codec):
+            if self.asked:
+                begun.set()
+            return super().score(variants, codec)
+
+    shared = {"limits": limited(host="api.example", batch=16)}
+    backends = [First(identity="c", **shared), Second(GREEN, identity="d", **shared)]
     assert compare(two_patches(), backends, budget=12).pairs
+    assert begun.is_set()
 
 
 def test_when_one_fails_the_other_is_stopped_as_by_a_signal():
@@ -444,5 +449,7 @@ def test_limits_of_a_server_that_is_away_are_its_own_failure():
 def test_names_are_what_was_given():
     found = compare(two_patches(), ["skin", Planted()], budget=8)
     assert found.names[0] == "skin"
-    assert "Planted" in found.names[1]
-    assert repr(found).startswith("<Comparison of skin and ")
+    assert found.names[1] == "Planted"
+    assert repr(found) == "<Comparison of skin and Planted, 7 variants>"
+    again = compare(two_patches(), [Coloured(identity="a"), Coloured(identity="b")], budget=8)
+    assert again.names == ("Coloured (1)", "Coloured (2)")

@@ -106,6 +106,15 @@ def test_both_maps_are_on_one_scale(comparison):
     assert (scale.low, scale.high) == pytest.approx((0.1, 0.9))
 
 
+def test_the_weaker_map_is_drawn_paler(comparison):
+    weak, strong = np.full((30, 40), 0.1), np.full((30, 40), 0.9)
+    alone = comparison_figure(comparison(weak, weak))
+    beside = comparison_figure(comparison(strong, weak))
+    panel = np.s_[100:300, 550:850]
+    assert np.ptp(colours(alone)[panel], axis=2).min() > 40
+    assert np.ptp(colours(beside)[panel], axis=2).max() < 40
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (300, 40), (40, 300)])
 @pytest.mark.parametrize("kind", ["evidence", "score"])
 def test_pictures_of_every_shape_fit_the_page(comparison, size, kind):
