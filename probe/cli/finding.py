@@ -20,6 +20,8 @@ def finding(result: Result) -> str:
     reference = result.reference[result.label]
     noise = f" ± {result.noise:.2g}" if result.noise else ""
     sentence = f"{printable(result.label, 60)} {reference:.3g}{noise}."
+    if (result.p_value or 0) > CHANCE:
+        return f"{sentence} No part of the map stands out of its errors."
     more = [_cover(result), _kept(result)]
     if any(isinstance(answer.perturbation, Mask) for answer in result.answers):
         more = [_spot(result)]
@@ -72,8 +74,7 @@ def _spot(result: Result) -> str:
         return ""
     top = np.unravel_index(np.nanargmax(values), values.shape)
     value, error = float(values[top]), float(np.nan_to_num(heatmap.stderr[top]))
-    chance = (result.p_value or 0) > CHANCE
-    if chance or value <= max(_floor(result), 2 * error):
+    if value <= max(_floor(result), 2 * error):
         return "No part of the map stands out of its errors."
     parts, _ = label(np.nan_to_num(values) >= value / 2, np.ones((3, 3)))
     hottest = np.bincount(parts[values == values[top]]).argmax()
