@@ -16,7 +16,6 @@ import inspect
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import product
 
 import numpy as np
 
@@ -36,7 +35,10 @@ DEFAULT = inspect.signature(Prober.heatmap).parameters["method"].default
 
 @dataclass
 class Row:
-    """table: (cases, seeds, 4), NaN where a case has no mask. calls: (cases, seeds)."""
+    """table: (cases, seeds, 4), NaN where a case has no mask. calls: (cases, seeds).
+
+    Both are NaN for a case that was left out.
+    """
 
     name: str
     budget: int | str
@@ -46,6 +48,10 @@ class Row:
 
     def of(self, chosen: Sequence[int]) -> Row:
         return Row(self.name, self.budget, self.ours, self.table[chosen], self.calls[chosen])
+
+    @property
+    def whole(self) -> bool:
+        return not np.isnan(self.calls).any()
 
     @property
     def means(self) -> np.ndarray:
@@ -90,12 +96,20 @@ def our_row(
 
 
 def peer_row(
-    score: Score, chosen: list[Case], name: str, budget: int, seeds: int, worse: str
+    score: Score,
+    chosen: list[Case],
+    name: str,
+    budget: int,
+    seeds: int,
+    worse: str,
+    only_kept: bool,
 ) -> Row:
-    table = np.zeros((len(chosen), seeds, 4))
-    calls = np.zeros(table.shape[:2])
+    table = np.full((len(chosen), seeds, 4), np.nan)
+    calls = np.full(table.shape[:2], np.nan)
     for i, case in enumerate(chosen):
         for seed in range(seeds):
+            if only_kept and not maps.path(case, name, budget, seed, worse).exists():
+                continue
             kept = maps.peer_map(score, case, name, budget, seed, worse)
             table[i, seed] = measure(score, case, kept.values)
             calls[i, seed] = kept.calls
@@ -122,10 +136,7 @@ def rows(
             if wanted.degrade and budget not in (0, 256):
                 continue
             seeds = wanted.other_seeds if budget <= 256 and PEERS[name].drawn else 1
-            asked = product(chosen, [name], [budget], range(seeds), [worse])
-            if wanted.kept and not all(maps.path(*one).exists() for one in asked):
-                continue
-            yield peer_row(network, chosen, name, budget, seeds, worse)
+            yield peer_row(network, chosen, name, budget, seeds, worse, wanted.kept)
             network.save()
 
 
@@ -191,7 +202,8 @@ def degraded(network: Network, wanted: argparse.Namespace) -> None:
     for worse in ("", *WORSE):
         done = []
         for row in rows(network, chosen, wanted, worse):
-            done.append(row)
+            if row.whole:
+                done.append(row)
             print(f"{worse or 'clean'}: {row.name} {row.budget}", file=sys.stderr, flush=True)
         table(done, worse or "clean", ", the reporting half")
 
@@ -202,12 +214,13 @@ def compared(network: Network, wanted: argparse.Namespace) -> None:
     done = []
     for row in rows(network, chosen, wanted):
         done.append(row)
-        print(row.name, row.budget, row.means.round(3), file=sys.stderr, flush=True)
+        print(row.name, row.budget, file=sys.stderr, flush=True)
     for title, indexes in sets(len(first), len(further)).items():
-        part = [row.of(indexes) for row in done]
+        part = [part for row in done if (part := row.of(indexes)).whole]
         table(part, title)
         verdict(part)
-    table([row.of([len(chosen) - 1]) for row in done], "The retina")
+    alone = [part for row in done if (part := row.of([len(chosen) - 1])).whole]
+    table(alone, "The retina")
 
 
 def names(known: Iterable[str]) -> dict[str, object]:
@@ -221,7 +234,11 @@ def main() -> None:
     parser.add_argument("--budget", type=int, nargs="+", default=[64, 256])
     parser.add_argument("--seeds", type=int, default=4, help="of the default method")
     parser.add_argument("--other-seeds", type=int, default=1, help="of the others, where drawn")
-    parser.add_argument("--kept", action="store_true", help="only peers whose maps are all kept")
+    parser.add_argument(
+        "--kept",
+        action="store_true",
+        help="ask the peers nothing: tables hold those rows that are kept",
+    )
     parser.add_argument("--degrade", action="store_true")
     parser.add_argument("--cost", action="store_true")
     wanted = parser.parse_args()
