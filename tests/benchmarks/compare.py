@@ -3,6 +3,7 @@
     python -m tests.benchmarks.compare                       # every table
     python -m tests.benchmarks.compare --method multiscale   # of the package's methods only this
     python -m tests.benchmarks.compare --degrade --method multiscale     # words, levels, noise
+    python -m tests.benchmarks.compare --reporting           # half the cases, and the retina
     python -m tests.benchmarks.compare --cost                # overhead and memory only
 
 The network's answers and the peers' maps are kept in .cache: the first run takes hours, a repeat
@@ -210,12 +211,17 @@ def degraded(network: Network, wanted: argparse.Namespace) -> None:
 
 def compared(network: Network, wanted: argparse.Namespace) -> None:
     first, further = cases(), more()
+    if wanted.reporting:
+        first, further = first[1::2], further[1::2]
     chosen = [*first, *further, retina()]
     done = []
     for row in rows(network, chosen, wanted):
         done.append(row)
         print(row.name, row.budget, file=sys.stderr, flush=True)
-    for title, indexes in sets(len(first), len(further)).items():
+    parts = sets(len(first), len(further))
+    if wanted.reporting:
+        parts = {"The reporting half": [*range(len(first) + len(further))]}
+    for title, indexes in parts.items():
         part = [part for row in done if (part := row.of(indexes)).whole]
         table(part, title)
         verdict(part)
@@ -238,6 +244,11 @@ def main() -> None:
         "--kept",
         action="store_true",
         help="ask the peers nothing: tables hold those rows that are kept",
+    )
+    parser.add_argument(
+        "--reporting",
+        action="store_true",
+        help="only the half of the cases that no setting was chosen on, and the retina",
     )
     parser.add_argument("--degrade", action="store_true")
     parser.add_argument("--cost", action="store_true")
