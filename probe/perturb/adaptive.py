@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from probe.errors import UsageError
 from probe.perturb.geometry import canonical, snap
-from probe.perturb.multiscale import multiscale
+from probe.perturb.multiscale import NEVER, multiscale
 from probe.perturb.regions import CELLS, Belief, Moments, posterior
 from probe.types import Box, Canvas, Failure, Identity, Perturbation, Scene, Scores, region_of
 
@@ -56,7 +56,7 @@ def adaptive(
         raise UsageError(f"rounds must be a whole number from 2 on, not {rounds}")
     if not 0 < first < 1:
         raise UsageError(f"first must be a fraction above 0 and below 1, not {first}")
-    coarse = multiscale(scene, budget, seed, sides=sides)
+    coarse = multiscale(scene, budget, seed, sides=sides, coarse=NEVER)
     sizes = [budget if budget < FEWEST else ceil(first * budget)]
     for left in range(rounds - 1, 0, -1):
         sizes.append(ceil((budget - sum(sizes)) / left))

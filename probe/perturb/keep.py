@@ -11,7 +11,7 @@ from itertools import islice
 
 from probe.errors import UsageError
 from probe.perturb.fixed import FixedDesign
-from probe.perturb.multiscale import multiscale
+from probe.perturb.multiscale import NEVER, multiscale
 from probe.types import WHOLE, Box, Keep, Perturbation, Scene
 
 EMPTY = Box(*WHOLE)
@@ -38,23 +38,25 @@ def cover_and_keep(
     budget: int,
     seed: int,
     *,
-    share: float = 0.5,
+    share: float = 1 / 3,
     sides: tuple[float, float] = (0.12, 0.75),
     keep_sides: tuple[float, float] = (0.18, 0.62),
     aspect: float = 0.4,
     overshoot: float = 0.1,
+    coarse: int = 32,
 ) -> FixedDesign:
     """The empty picture, then covers and keeps in turn, so that any beginning has both.
 
-    share: of the keeps, above 0 and below 1. sides: of the covers, which are those of
-    `multiscale`, so that their answers are shared. keep_sides: of the keeps.
+    share: of the keeps, above 0 and below 1. sides, coarse: of the covers; the first are those of
+    `multiscale`, so that their answers are shared, but since fewer covers are asked they become
+    smaller earlier. keep_sides: of the keeps, which do not shrink.
     """
     require(budget)
     if not 0 < share < 1:
         raise UsageError(f"share must be a fraction above 0 and below 1, not {share}")
     turns = [int((n + 1) * share) > int(n * share) for n in range(budget - 1)]
     options = {"aspect": aspect, "overshoot": overshoot}
-    covers = multiscale(scene, budget, seed, sides=sides, **options).ask(budget)
+    covers = multiscale(scene, budget, seed, sides=sides, coarse=coarse, **options).ask(budget)
     keeps = _keeps(scene, budget, seed + 1, keep_sides, aspect, overshoot)
     streams: dict[bool, Iterator[Perturbation]] = {False: iter(covers), True: keeps}
     plan = (next(streams[turn], None) for turn in turns)
@@ -69,7 +71,8 @@ def _keeps(
     aspect: float,
     overshoot: float,
 ) -> Iterator[Keep]:
-    boxes = multiscale(scene, count, seed, sides=sides, aspect=aspect, overshoot=overshoot)
+    options = {"aspect": aspect, "overshoot": overshoot}
+    boxes = multiscale(scene, count, seed, sides=sides, coarse=NEVER, **options)
     for box in islice(boxes.ask(count), count):
         assert isinstance(box, Box)
         yield Keep(box.x0, box.y0, box.x1, box.y1)

@@ -2,7 +2,8 @@
 
     python -m tests.benchmarks.calibration [--seeds 40] [--plot calibration.png]
 
-The true map is the covering mean of the same design at 65,536 answers. Printed: the share of
+The true map is the covering mean of the same design with 65,536 answers: of so many seeds together,
+since sizes depend on the number of an answer. Printed: the share of
 pixels and seeds whose true value lies within two standard errors, and the same at the maximum
 of each map, where the luckiest pixel has been picked; it should be about .95.
 """
@@ -10,7 +11,7 @@ of each map, where the luckiest pixel has been picked; it should be about .95.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 
 import numpy as np
@@ -50,28 +51,31 @@ TARGETS: Mapping[str, Target] = {
 }
 
 
-def heatmap(canvas: Canvas, target: Target, answers: int, seed: int) -> Heatmap:
-    """The default method's map after so many answers, the reference among them."""
-    method, rng = METHODS["multiscale"], np.random.default_rng(seed)
+def heatmap(canvas: Canvas, target: Target, answers: int, seeds: Iterable[int]) -> Heatmap:
+    """The default method's map after so many answers a seed, the reference among them."""
+    method = METHODS["multiscale"]
     estimator = method.estimator(canvas, "x")
     estimator.update(Identity(), Scores({"x": REFERENCE}))
-    for box in method.plan(Scene(canvas), answers - 1, seed).ask(answers):
-        assert isinstance(box, Box)
-        estimator.update(box, Scores({"x": target(box, rng)}))
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        for box in method.plan(Scene(canvas), answers - 1, seed).ask(answers):
+            assert isinstance(box, Box)
+            estimator.update(box, Scores({"x": target(box, rng)}))
     return estimator.heatmap()
 
 
 @cache
-def truth(canvas: Canvas, target: Target, answers: int) -> np.ndarray:
-    return heatmap(canvas, target, answers, seed=10**6).values
+def truth(canvas: Canvas, target: Target, answers: int, total: int) -> np.ndarray:
+    """Of maps of so many answers, together so many."""
+    return heatmap(canvas, target, answers, range(10**6, 10**6 + total // answers)).values
 
 
 def within(
     canvas: Canvas, target: Target, answers: int, seed: int, true: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Per pixel: is the truth within two standard errors, the map, how many errors it is off."""
-    heat = heatmap(canvas, target, answers, seed)
-    off = np.abs(heat.values - truth(canvas, target, true))
+    heat = heatmap(canvas, target, answers, [seed])
+    off = np.abs(heat.values - truth(canvas, target, answers, true))
     return off <= 2 * heat.stderr + 1e-9, heat.values, off / np.maximum(heat.stderr, 1e-12)
 
 

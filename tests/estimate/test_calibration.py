@@ -10,7 +10,7 @@ from tests.benchmarks.calibration import TARGETS, coverage
 CANVAS = Canvas((32, 32), (32, 32))
 
 
-@pytest.mark.parametrize("answers", [32, 64, 128])
+@pytest.mark.parametrize("answers", [32, 64, 128, 256])
 def test_two_standard_errors_hold_the_true_map_about_95_times_in_100(answers):
     shares = [coverage(CANVAS, target, answers, seeds=12, truth=8192) for target in TARGETS]
     assert 0.92 < np.mean(shares) < 0.99
@@ -32,7 +32,7 @@ def test_an_even_design_has_smaller_errors_than_a_random_one_and_noise_has_not()
     def errors(score, even):
         estimator = CoveringMean(CANVAS, "x", shrink=True, weight="area", even=even)
         estimator.update(Identity(), Scores({"x": 0.9}))
-        for box in METHODS["multiscale"].plan(Scene(CANVAS), 255).ask(255):
+        for box in METHODS["multiscale"].plan(Scene(CANVAS), 255, coarse=300).ask(255):
             estimator.update(box, Scores({"x": score(box)}))
         return float(np.nanmedian(estimator.heatmap().stderr))
 

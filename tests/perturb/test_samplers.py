@@ -54,7 +54,7 @@ def test_a_larger_budget_goes_on_where_a_smaller_one_ended():
 
 
 def test_multiscale_sides_are_log_uniform_within_their_range():
-    plan = all_of(multiscale(Scene(SQUARE), 1024, 0, aspect=0, sides=(0.1, 0.4)))
+    plan = all_of(multiscale(Scene(SQUARE), 1024, 0, aspect=0, sides=(0.1, 0.4), coarse=2000))
     side = np.sort([box.x1 - box.x0 for box in plan])
     assert side[0] >= 0.1
     assert side[-1] <= 0.4
@@ -65,12 +65,22 @@ def test_multiscale_sides_are_log_uniform_within_their_range():
 
 
 def test_multiscale_stretches_boxes_both_ways_at_constant_area():
-    plan = all_of(multiscale(Scene(SQUARE), 256, 1, sides=(0.3, 0.3), aspect=0.5))
+    plan = all_of(multiscale(Scene(SQUARE), 256, 1, sides=(0.3, 0.3), aspect=0.5, coarse=300))
     width = np.array([box.x1 - box.x0 for box in plan])
     height = np.array([box.y1 - box.y0 for box in plan])
     assert width * height == pytest.approx(np.full(256, 0.09))
     assert np.log(width / height).min() == pytest.approx(-0.5, abs=0.01)
     assert np.log(width / height).max() == pytest.approx(0.5, abs=0.01)
+
+
+def test_sides_shrink_with_the_number_of_boxes_beyond_the_coarse_ones():
+    options = {"sides": (0.4, 0.4), "aspect": 0, "overshoot": 0}
+    plan = all_of(multiscale(Scene(SQUARE), 1000, 0, coarse=50, **options))
+    sides = [box.x1 - box.x0 for box in plan]
+    assert sides[:50] == pytest.approx([0.4] * 50)
+    assert sides[199] == pytest.approx(0.2, rel=0.02)
+    assert np.diff(sides[50:]).max() < 1e-9
+    assert sides[-1] == pytest.approx(0.1)
 
 
 def test_multiscale_reaches_beyond_the_picture_so_that_borders_are_covered_too():
