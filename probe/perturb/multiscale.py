@@ -41,8 +41,8 @@ def multiscale(
     aspect: width / height is between e^-aspect and e^aspect (both as fractions), log-uniform.
     overshoot: how far boxes may reach beyond the picture, so that borders are covered as often
     as the middle; a fraction of the side.
-    coarse: so many boxes have these sides; those of box n > coarse are sqrt(coarse / n) as
-    large, so that the boxes over a pixel grow in number more slowly and draw it sharper.
+    coarse: so many boxes are such; sides and overshoot of box n > coarse are sqrt(coarse / n) as
+    large, a quarter at least, so that the boxes over a pixel grow in number more slowly and draw it sharper.
     """
     low, high = sides
     if not 0 < low <= high <= 1:
@@ -61,9 +61,10 @@ def _boxes(
     seed: int, low: float, high: float, aspect: float, overshoot: float, coarse: int
 ) -> Iterator[Box]:
     for number, (u, v, s, a) in enumerate(points(seed), 1):
-        side = low * (high / low) ** s * min(1, max(SMALLEST, (coarse / number) ** 0.5))
+        shrunk = min(1, max(SMALLEST, (coarse / number) ** 0.5))
+        side, reach = shrunk * low * (high / low) ** s, shrunk * overshoot
         stretch = np.exp(aspect * (a - 0.5))
         width, height = side * stretch, side / stretch
-        x = u * (1 + 2 * overshoot - width) - overshoot
-        y = v * (1 + 2 * overshoot - height) - overshoot
+        x = u * (1 + 2 * reach - width) - reach
+        y = v * (1 + 2 * reach - height) - reach
         yield Box(float(x), float(y), float(x + width), float(y + height))

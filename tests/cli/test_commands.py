@@ -205,7 +205,7 @@ def test_a_dear_run_wants_a_word(run, picture):
         price=Price(0.01, "USD"),
     )
     with serve(Planted(limits=limits)) as server:
-        command = ["occlude", picture, "--api", server.url, "--budget", 600]
+        command = ["occlude", picture, "--api", server.url, "--budget", 600, "--codec", "png"]
         code, _, err = run(*command)
         assert code == 2
         assert "6 USD" in err

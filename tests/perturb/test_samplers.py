@@ -84,7 +84,7 @@ def test_sides_shrink_with_the_number_of_boxes_beyond_the_coarse_ones():
 
 
 def test_multiscale_reaches_beyond_the_picture_so_that_borders_are_covered_too():
-    plan = all_of(multiscale(Scene(SQUARE), 1000, 2))
+    plan = all_of(multiscale(Scene(SQUARE), 1000, 2, coarse=1000))
     low = min(box.x0 for box in plan), min(box.y0 for box in plan)
     high = max(box.x1 for box in plan), max(box.y1 for box in plan)
     assert low == pytest.approx((-0.1, -0.1), abs=0.01)
