@@ -42,7 +42,8 @@ def multiscale(
     overshoot: how far boxes may reach beyond the picture, so that borders are covered as often
     as the middle; a fraction of the side.
     coarse: so many boxes are such; sides and overshoot of box n > coarse are sqrt(coarse / n) as
-    large, a quarter at least, so that the boxes over a pixel grow in number more slowly and draw it sharper.
+    large, a quarter at least: the boxes over a pixel grow in number more slowly and draw it
+    sharper.
     """
     low, high = sides
     if not 0 < low <= high <= 1:
