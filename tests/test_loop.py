@@ -144,22 +144,22 @@ KINDS = ("throttled", "hinted", "unavailable", "lost", "invalid", "partial", "ra
 
 
 class Weather(Planted):
-    """One request in five fails, in every way that ends in an answer; decided by the pictures in
-    it and by how often they came."""
+    """One request in five fails, in every way that ends in an answer, decided by the pictures in
+    it; a picture that came before is answered, since two invalid answers make a hole."""
 
     def __init__(self, seed, **changes):
         super().__init__(limits=limits(**changes))
         self.seed = seed
-        self.seen = Counter()
+        self.seen: set[str] = set()
         self.happened = Counter()
 
     def score(self, variants, codec):
         names = tuple(canonical(variant.perturbation, CANVAS) for variant in variants)
         with self._lock:
-            turn = self.seen[names]
-            self.seen[names] += 1
-        luck = random.Random(f"{self.seed} {names} {turn}")
-        kind = luck.choice(KINDS) if turn == 0 and luck.random() < 0.2 else "fine"
+            fresh = self.seen.isdisjoint(names)
+            self.seen.update(names)
+        luck = random.Random(f"{self.seed} {names}")
+        kind = luck.choice(KINDS) if fresh and luck.random() < 0.2 else "fine"
         with self._lock:
             self.happened[kind] += 1
         outcomes = list(super().score(variants, codec))
