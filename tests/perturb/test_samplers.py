@@ -83,6 +83,12 @@ def test_sides_shrink_with_the_number_of_boxes_beyond_the_coarse_ones():
     assert sides[-1] == pytest.approx(0.1)
 
 
+def test_small_boxes_do_not_lie_outside_the_picture():
+    for box in all_of(multiscale(Scene(SQUARE), 600, 0)):
+        assert min(box.x1, box.y1) > 0
+        assert max(box.x0, box.y0) < 1
+
+
 def test_multiscale_reaches_beyond_the_picture_so_that_borders_are_covered_too():
     plan = all_of(multiscale(Scene(SQUARE), 1000, 2, coarse=1000))
     low = min(box.x0 for box in plan), min(box.y0 for box in plan)
