@@ -13,8 +13,9 @@ import probe
 
 ROOT = Path(probe.__file__).parent
 ROOMS = """
-errors text types limits source convert image heatmap result notes perturb estimate methods ledger
-api backends providers signals loop plan snapshot prober judging decide show mock testing cli
+errors text types limits source convert image heatmap result notes finding perturb estimate methods ledger
+api backends providers signals loop plan snapshot prober judging decide show report mock testing
+studio cli
 """.split()  # noqa: SIM905
 WORLDS = {
     "requests": {"api"},
@@ -30,7 +31,10 @@ WORLDS = {
     "cv2": {"perturb"},
     "click": {"cli"},
     "rich": {"cli"},
+    "jinja2": {"report", "studio"},
     "skimage": {"perturb"},
+    "starlette": {"studio"},
+    "uvicorn": {"studio"},
     "sklearn": {"estimate"},
 }
 

@@ -131,8 +131,9 @@ def _ask(
     """Run both, after consent, with progress on stderr; `latest` holds what is known of each."""
     from probe.cli.comparing import Sum
     from probe.cli.progress import progress
-    from probe.cli.running import allow, describe
+    from probe.cli.running import allow
     from probe.decide.compare import ask_both
+    from probe.plan.words import describe
 
     for one in pair:
         plan = one.plan

@@ -11,11 +11,12 @@ from typing import Any
 import click
 
 from probe.cli.options import as_given
-from probe.cli.running import describe, planned, stem_of
+from probe.cli.running import stem_of
 from probe.cli.sheets import planned_tiles
 from probe.decide.compare_ground import Contender
 from probe.decide.comparison import Comparison
 from probe.errors import OutputError
+from probe.plan.words import describe, planned
 from probe.result import Result
 from probe.show import save_sheet, sheet_of
 from probe.show.comparison import comparison_record

@@ -14,11 +14,12 @@ import numpy as np
 
 from probe.cli.options import as_given, make_prober, open_picture
 from probe.cli.progress import progress
-from probe.cli.running import HOLES, allow, at_most, held_folder, stem_of
+from probe.cli.running import HOLES, allow, held_folder, stem_of
 from probe.errors import UsageError
 from probe.heatmap import Heatmap
 from probe.judging import as_map, check_budget, judge, prepare, read_mask
 from probe.methods import DEFAULT
+from probe.plan.words import at_most
 from probe.text import count, printable
 from probe.types import Identity
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from probe.cli.finding import finding
 from probe.cli.options import as_given, make_prober, open_picture
-from probe.cli.running import HOLES, arguments, ask, describe, planned, results_folder, stem_of
+from probe.cli.running import HOLES, arguments, ask, results_folder, stem_of
 from probe.cli.sheets import planned_tiles
 from probe.errors import ImageError, Interrupted, OutputError, ProbeError, UsageError
+from probe.finding import finding
+from probe.plan.words import describe, planned
 from probe.text import count, printable
 
 if TYPE_CHECKING:

@@ -92,7 +92,8 @@ def check(name: str, image: str, skip: tuple[str, ...], **given: Any) -> int:
     that it states, trims plain borders, and looks at the whole picture: each by the fewest calls.
     Give an IMG that scores high. Exit code 4 where it does not do what is stated.
     """
-    from probe.cli.running import at_most, consent
+    from probe.cli.running import consent
+    from probe.plan.words import at_most
     from probe.providers.asking import Desk
     from probe.providers.examine import examine, most_calls
 

@@ -52,9 +52,10 @@ def redact(image: str, **given: Any) -> int:
     """
     from probe.cli.options import make_prober, open_picture
     from probe.cli.progress import progress
-    from probe.cli.running import HOLES, allow, at_most
+    from probe.cli.running import HOLES, allow
     from probe.decide.redact import redact as find
     from probe.errors import UsageError
+    from probe.plan.words import at_most
 
     if given["scores"]:
         raise UsageError("redact asks as it learns: scores written down beforehand will not do")

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from probe.cli.options import as_given, make_prober
-from probe.cli.running import HOLES, arguments, ask, describe, planned, stem_of
+from probe.cli.running import HOLES, arguments, ask, stem_of
 from probe.errors import OutputError, UsageError
+from probe.plan.words import describe, planned
 from probe.text import count, printable
 from probe.types import Codec, Failure, Identity, Perturbation, Scores, Window, region_of
 
