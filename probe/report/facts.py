@@ -1,0 +1,47 @@
+"""What a run was and cost, in rows of two words."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from probe.result import Result
+from probe.show.words import number
+from probe.text import count, printable
+
+SHOWN = ("method", "options", "budget", "seed", "fill", "side", "codec", "repeats", "digest")
+
+
+def facts(result: Result) -> list[tuple[str, str]]:
+    """Names and values, plain text."""
+    width, height = result.canvas.size
+    across, down = result.canvas.send
+    failures = len(result.failures)
+    cost = "no price known" if result.cost is None else f"{result.cost:.4g} {result.currency}"
+    rows: list[tuple[str, Any]] = [
+        ("label", result.label),
+        ("score of the whole picture", _reference(result)),
+        ("service", result.backend or "a Python function"),
+        ("answers", f"{len(result.answers):,}, {count(failures, 'failure')}"),
+        ("calls", f"{result.calls:,} in {count(result.requests, 'request')}"),
+        ("cost", cost),
+        ("time", f"{result.seconds:.1f} s"),
+        ("picture", f"{width} x {height} px, sent at {across} x {down} px"),
+        ("complete", "yes" if result.complete else "no: it was stopped"),
+        *((name, _setting(result.settings[name])) for name in SHOWN if name in result.settings),
+        ("version", f"probe {version('image-api-probe')}"),
+    ]
+    if result.p_value is not None:
+        rows.append(("shuffled answers give as strong a map", f"{result.p_value:.1%} of the time"))
+    return [(name, printable(str(value), 400)) for name, value in rows]
+
+
+def _reference(result: Result) -> str:
+    noise = f" ± {result.noise:.2g}" if result.noise else ""
+    return f"{number(result.reference[result.label])}{noise}"
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={one}" for name, one in value.items()) or "none"
+    return str(value)

@@ -1,0 +1,162 @@
+"""Results as one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from probe.errors import UsageError
+from probe.finding import finding
+from probe.report import packing
+from probe.report.curves import charts
+from probe.report.facts import facts
+from probe.report.maps import NAME, Places, colours, maps
+from probe.report.variants import CELLS, variants
+from probe.result import Result
+from probe.show.files import write_file
+from probe.show.paint import paint
+from probe.text import count, printable
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+SMALL = 200
+LARGEST = 1024
+
+
+def page(
+    results: Result | Sequence[Result],
+    *,
+    names: Sequence[str] = (),
+    command: str | None = None,
+    judged: Mapping[str, Any] | None = None,
+    said: str | None = None,
+) -> str:
+    """The page of one run, or of runs over one picture side by side.
+
+    names: of the runs, where there are several. command: what repeats it. judged: the record that
+    `probe judge` wrote of the map. said: what was found, in a sentence; by default of each run.
+    Raises UsageError without a run.
+    """
+    runs = [results] if isinstance(results, Result) else list(results)
+    if not runs:
+        raise UsageError("a report is of at least one run")
+    heads = [printable(name, 60) for name in names] or [""] * len(runs)
+    panels = [_panel(result, head) for result, head in zip(runs, heads, strict=True)]
+    template = _environment().get_template("report.html")
+    style, script = _asset("report.css"), _asset("view.js")
+    name = printable(str(runs[0].settings.get("picture", "a picture")), NAME)
+    return template.render(
+        title=name.replace("\\", "/").rsplit("/", 1)[-1],
+        panels=panels,
+        said=said or " ".join(finding(result) for result in runs),
+        command=None if command is None else printable(command, 2000),
+        charts=charts(judged),
+        verdict=None if judged is None else printable(str(judged.get("verdict", "")), 1000),
+        style=style,
+        script=script,
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        data={"runs": [panel["data"] for panel in panels], "colours": colours(), "cells": CELLS},
+        count=count,
+    )
+
+
+def save_report(text: str, path: Path) -> Path:
+    """Write a page, whole or not at all; raises OutputError."""
+    return write_file(path, lambda file: file.write(text.encode("utf-8", "backslashreplace")))
+
+
+def _panel(result: Result, head: str) -> dict[str, Any]:
+    places = Places.of(result.canvas.send)
+    made = maps(result, places)
+    labels = [result.label, *(one for one in result.labels if one != result.label)]
+    labels.sort(key=lambda label: (label != result.label, -result.reference.get(label, 0.0)))
+    shown = labels[: len(made)]
+    return {
+        "head": head,
+        "result": result,
+        "labels": [one["label"] for one in made],
+        "left_out": len(result.labels) - len(made),
+        "facts": facts(result),
+        "notes": [printable(str(note), 1000) for note in result.notes],
+        "convergence": _convergence(result),
+        "fallback": _painted(result),
+        "data": {
+            "head": head,
+            "size": result.canvas.size,
+            "send": result.canvas.send,
+            "step": places.step,
+            "first": [int(places.columns[0]), int(places.rows[0])],
+            "places": [len(places.columns), len(places.rows)],
+            "maps": made,
+            "variants": variants(result, shown),
+            "picture": _picture(result),
+        },
+    }
+
+
+def _picture(result: Result) -> str | None:
+    if result.image is None:
+        return None
+    shown = result.image.copy()
+    shown.thumbnail((LARGEST, LARGEST), reducing_gap=3)
+    return packing.picture(shown)
+
+
+def _painted(result: Result) -> str:
+    return packing.picture(_map_at(result.heatmap(), result.image, 400))
+
+
+def _convergence(result: Result) -> list[dict[str, Any]]:
+    """The map after 8, 16, 32 ... answers."""
+    known = [replace(result, answers=result.answers[:n]) for n in _steps(len(result.answers))]
+    return [
+        {
+            "answers": len(part.answers),
+            "picture": packing.picture(_map_at(part.heatmap(), result.image, SMALL)),
+        }
+        for part in known
+    ]
+
+
+def _steps(answers: int) -> list[int]:
+    """8, 16, 32 ... and all."""
+    return [*(8 << n for n in range(20) if 8 << n < answers), answers]
+
+
+def _map_at(heatmap: Any, image: Image.Image | None, side: int) -> Image.Image:
+    width, height = heatmap.canvas.size
+    factor = min(1.0, side / max(width, height))
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return paint(heatmap, None if image is None else image.resize(size), size)
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folder = str(files("probe.report") / "page")
+    return Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _asset(name: str) -> str:
+    return (files("probe.report") / "page" / name).read_text("utf-8")
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
