@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass
 from hashlib import sha256
@@ -94,15 +95,15 @@ class Generation:
             return text
 
 
-class Versioned:
+class Versioned(ABC):
     """A backend whose answers may name the version of their model, which its identity minds."""
 
     generation: Generation
 
     @property
+    @abstractmethod
     def service_identity(self) -> str:
         """What the identity is whatever the version."""
-        raise NotImplementedError
 
     @property
     def identity(self) -> str:

@@ -12,6 +12,7 @@ import ssl
 import struct
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ CERTIFICATES = Path(__file__).parent / "certificates"
 Script = Callable[["Wild", socket.socket, bytes], None]
 
 
-class Listener:
+class Listener(ABC):
     """A port of this machine; `_serve` gets each connection in a thread of its own."""
 
     def __init__(self) -> None:
@@ -55,8 +56,9 @@ class Listener:
         with suppress(OSError), connection:
             self._serve(connection)
 
+    @abstractmethod
     def _serve(self, connection: socket.socket) -> None:
-        raise NotImplementedError
+        """Whatever it does with a connection."""
 
     def close(self) -> None:
         self.stop.set()
