@@ -43,6 +43,15 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class Throttling:
+    """times: how often a service said "too many requests". wait: for how many seconds nothing is
+    sent because it asked for that, 0.0 where it did not."""
+
+    times: int = 0
+    wait: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What a backend can take, and what it is known to give.
 

@@ -12,15 +12,15 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
 
-from probe.api.transport.pace import Pace
-from probe.api.transport.purse import Cap, Purse
+from probe.api.transport.allowance import Allowance
+from probe.api.transport.purse import Purse
 from probe.api.transport.threads import Transport
 from probe.backends import resolve
 from probe.errors import Interrupted, LabelError, ProbeError, StorageError, UsageError
 from probe.heatmap import Heatmap
 from probe.image import Picture, open_image
 from probe.ledger import Ledger, default_path
-from probe.limits import Limits
+from probe.limits import Throttling
 from probe.loop import Loop
 from probe.methods import ALONE, DEFAULT, Method
 from probe.methods import method as named_method
@@ -77,13 +77,8 @@ class Prober:
         self._codec = codec
         self._offline = offline
         self._repeats = repeats
-        self._max_calls = max_calls
-        self._max_cost = max_cost
-        self._max_time = max_time
-        self._cap: Cap | None = None
-        self._pace: Pace | None = None
+        self._allowance = Allowance(max_calls, max_cost, max_time)
         self._generation: tuple[str | None, Any] = (None, None)
-        self._deadline: float | None = None
         self._lock = Lock()
         self._background = background
         self._ledger = ledger if isinstance(ledger, Ledger) else Ledger(ledger or default_path())
@@ -145,10 +140,16 @@ class Prober:
             pass
         return result
 
+    @property
+    def throttling(self) -> Throttling:
+        """How often the service has throttled all runs of this Prober, and for how long they wait
+        for it now."""
+        return self._allowance.throttling
+
     def _run(self, run: Run, backend: Backend, started: float) -> Iterator[Result]:
         label = run.label
         ledger = self._ledger_of(run)
-        cap, pace = self._start(run.limits, started)
+        cap, pace = self._allowance.start(run.limits, started)
         purse = Purse(cap)
         transport = Transport(backend, run.codec, purse, pace)
         loop = Loop(
@@ -158,7 +159,7 @@ class Prober:
             ledger,
             transport,
             run.limits.host,
-            self._deadline,
+            self._allowance.deadline,
             getattr(backend, "reading", None),
         )
         known = partial(snapshot, run, loop, purse, started)
@@ -278,20 +279,6 @@ class Prober:
 
     def _ledger_of(self, run: Run) -> Ledger:
         return self._memory if run.identity is None else self._ledger
-
-    def _start(self, limits: Limits, now: float) -> tuple[Cap, Pace]:
-        """The caps, the deadline and the pace that all runs share, made by the first one."""
-        with self._lock:
-            if self._cap is None or self._pace is None:
-                if self._max_cost is not None and limits.price is None:
-                    raise UsageError(
-                        "a cap on cost needs a price, and this backend states none: cap the calls "
-                        "(max_calls), or state `price` in a copy of its profile"
-                    )
-                self._cap = Cap(self._max_calls, self._max_cost, limits.price)
-                self._pace = Pace(limits.rate, limits.concurrency, limits.retry)
-                self._deadline = None if self._max_time is None else now + self._max_time
-            return self._cap, self._pace
 
 
 def _version_key(backend: Any) -> str:

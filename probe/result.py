@@ -78,6 +78,7 @@ class Result:
     settings    what is needed to repeat the run: method, its options, budget, seed, fill, codec.
     backend     the identity of who scored, None for a callable that states none.
     calls       images sent in this run, retries included. requests: how many requests.
+    throttled   how often the service said that it was asked too much.
     cost        what may have been billed for, None where no price is known; `currency` names it.
     noise       standard deviation of the unchanged picture's scores, None with fewer than two.
     p_value     of a permutation test: how often shuffled answers give as strong a map of `label`;
@@ -97,6 +98,7 @@ class Result:
     backend: str | None = None
     calls: int = 0
     requests: int = 0
+    throttled: int = 0
     cost: float | None = None
     currency: str | None = None
     seconds: float = 0.0
@@ -226,10 +228,26 @@ class Result:
         }
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write overlay.png, map.npy, map.npz, scores.csv and run.json into `folder`."""
+        """Write overlay.png, map.npy, map.npz, scores.csv, answers.json and run.json."""
         from probe.show import save_run
 
         return save_run(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: str | Path, image: Any = None) -> Result:
+        """Read what `save` wrote: the maps of all labels are the same, bit for bit.
+
+        image: the picture, as anything that `open_image` takes; by default it is looked for near
+        the folder. Raises UsageError where there is no run, or a damaged one.
+        """
+        from probe.show import load_run
+
+        return load_run(Path(folder), image)
+
+    def _repr_html_(self) -> str:
+        from probe.show.notebook import result_html
+
+        return result_html(self)
 
     def _repr_png_(self) -> bytes:
         return self.heatmap()._repr_png_()

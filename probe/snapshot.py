@@ -43,6 +43,7 @@ def snapshot(
         backend=run.identity,
         calls=purse.calls,
         requests=purse.requests,
+        throttled=purse.throttled,
         cost=None if price is None else price.of(purse.bills),
         currency=None if price is None else price.currency,
         seconds=time.monotonic() - started,

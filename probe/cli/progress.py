@@ -5,45 +5,49 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import click
 
+from probe.limits import Throttling
+from probe.progress import Progress, Snapshot, Sum
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from probe.prober import Prober
+
 EVERY = 10.0
-FRAME = 0.1
-
-
-class Snapshot(Protocol):
-    """What is shown of a run: a Result, or the sum of several."""
-
-    @property
-    def answers(self) -> Sized: ...
-    @property
-    def failures(self) -> Sized: ...
-    @property
-    def calls(self) -> int: ...
-    @property
-    def cost(self) -> float | None: ...
-    @property
-    def currency(self) -> str | None: ...
-
+BAR = 10
+GAP = 2
 
 Show = Callable[[Snapshot], None]
 
 
 @contextmanager
-def progress(quiet: bool, total: int) -> Iterator[Show]:
-    """Yields a function to call with each snapshot."""
+def progress(
+    quiet: bool,
+    total: int,
+    *probers: Prober,
+    missing: int | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Show]:
+    """Yields a function to call with each snapshot, from any thread.
+
+    total: answers at the end. probers: who asks for them, to tell when a service throttles.
+    missing: how many answers have to be sent, at most. clock: seconds, monotonic.
+    """
     silent = quiet or sys.stderr is None
     plain = silent or not sys.stderr.isatty() or bool(os.environ.get("CI")) or _dumb()
+    said = Progress(total, missing, clock=clock, throttling=lambda: _throttling(probers))
     if silent:
-        yield lambda result: None
+        yield lambda snapshot: None
     elif plain:
-        yield _lines(total)
+        yield _lines(said, clock)
     else:
-        with _bar(total) as show:
+        with _bar(said) as show:
             yield show
 
 
@@ -51,44 +55,52 @@ def _dumb() -> bool:
     return os.environ.get("TERM") == "dumb" or bool(os.environ.get("NO_COLOR"))
 
 
-def _status(result: Snapshot) -> str:
-    cost = "" if result.cost is None else f" · {result.cost:.4g} {result.currency}"
-    failures = len(result.failures)
-    holes = f" · {failures} failures" if failures else ""
-    return f"{result.calls} calls{cost}{holes}"
+def _throttling(probers: tuple[Prober, ...]) -> Throttling:
+    every = [prober.throttling for prober in probers]
+    return Throttling(sum(one.times for one in every), max((one.wait for one in every), default=0))
 
 
-def _lines(total: int) -> Show:
-    last = time.monotonic()
+def _lines(said: Progress, clock: Callable[[], float]) -> Show:
+    last, begun = clock(), False
 
-    def show(result: Snapshot) -> None:
-        nonlocal last
-        if time.monotonic() - last >= EVERY:
-            last = time.monotonic()
+    def show(snapshot: Snapshot) -> None:
+        nonlocal last, begun
+        is_time = clock() - last >= EVERY
+        if begun and not is_time:
+            return
+        line, begun = said.line(snapshot), True
+        if is_time:
+            last = clock()
             with suppress(OSError):  # nobody reads on
-                click.echo(f"{len(result.answers)}/{total} answers · {_status(result)}", err=True)
+                click.echo(line, err=True)
 
     return show
 
 
 @contextmanager
-def _bar(total: int) -> Iterator[Show]:
+def _bar(said: Progress) -> Iterator[Show]:
+    """Drawn anew ten times a second, so that it goes on while no answer comes."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as Remaining
+    from rich.live import Live
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
 
-    status = TextColumn("{task.fields[status]}", markup=False)
-    columns = (BarColumn(), MofNCompleteColumn(), status, Remaining())
+    latest: Snapshot = Sum()
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=total, status="")
-        last = 0.0
 
-        def show(result: Snapshot) -> None:
-            nonlocal last
-            if time.monotonic() - last < FRAME:
-                return
-            last = time.monotonic()
-            bar.update(task, completed=len(result.answers), status=_status(result))
+    def draw() -> Table:
+        line = said.line(latest, console.width - BAR - GAP)
+        row = Table.grid(padding=(0, 1))
+        row.add_row(
+            ProgressBar(said.total, len(latest.answers), width=BAR),
+            Text(line, no_wrap=True, overflow="ellipsis"),
+        )
+        return row
 
+    def show(snapshot: Snapshot) -> None:
+        nonlocal latest
+        latest = snapshot
+
+    with Live(get_renderable=draw, console=console, refresh_per_second=10, transient=True):
         yield show

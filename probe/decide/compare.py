@@ -106,16 +106,11 @@ def ask_both(
     hosts = [one.plan.host for one in pair]
     together = one_by_one if hosts[0] is not None and hosts[0] == hosts[1] else side_by_side
     references = together([partial(_reference, one) for one in pair])
-    runs = together([partial(_run, one, which, watch) for which, one in enumerate(pair)])
-    first, second = (
-        replace(
-            run,
-            calls=run.calls + reference.calls,
-            requests=run.requests + reference.requests,
-            cost=None if run.cost is None or reference.cost is None else run.cost + reference.cost,
-            seconds=run.seconds + reference.seconds,
-        )
-        for run, reference in zip(runs, references, strict=True)
+    first, second = together(
+        [
+            partial(_run, one, which, reference, watch)
+            for which, (one, reference) in enumerate(zip(pair, references, strict=True))
+        ]
     )
     return Comparison((pair[0].name, pair[1].name), (first, second), unit, digest(pair, unit))
 
@@ -130,23 +125,36 @@ def _reference(one: Contender, stop: Event) -> Result:
     return blamed(one.name, lambda: one.prober.score(one.wanted["image"], one.wanted["label"]))
 
 
-def _run(one: Contender, which: int, watch: Watch, stop: Event) -> Result:
+def _run(one: Contender, which: int, reference: Result, watch: Watch, stop: Event) -> Result:
     """All of it, or as far as it is when told to stop; what is in flight is kept by then."""
 
     def run() -> Result:
         try:
             with closing(cast("Generator[Result]", one.prober.stream(**one.wanted))) as snapshots:
-                for result in snapshots:
+                for snapshot in snapshots:
+                    result = _with(reference, snapshot)
                     watch(which, result)
                     if stop.is_set():
                         break
         except (ProbeError, Interrupted) as error:
             if error.partial is not None:
-                watch(which, error.partial)
+                watch(which, _with(reference, error.partial))
             raise
         return result
 
     return blamed(one.name, run)
+
+
+def _with(reference: Result, run: Result) -> Result:
+    """The run, and what its reference took, which was asked before it."""
+    return replace(
+        run,
+        calls=run.calls + reference.calls,
+        requests=run.requests + reference.requests,
+        throttled=run.throttled + reference.throttled,
+        cost=None if run.cost is None or reference.cost is None else run.cost + reference.cost,
+        seconds=run.seconds + reference.seconds,
+    )
 
 
 def name_of(spec: Spec) -> str:

@@ -80,6 +80,11 @@ class Task:
         left = min(self.budget - self.unchanged, 2 * MOST)
         return left - left // 2 if kind == "deletion" else left // 2
 
+    @property
+    def answers(self) -> int:
+        """How many it may use of the budget, those to the unchanged picture counted once."""
+        return self.unchanged + sum(self.share(kind) for kind in FILLS)
+
     def arguments(self, kind: Kind) -> dict[str, Any]:
         """Those of Prober.stream and Prober.plan."""
 

@@ -15,7 +15,7 @@ from math import inf
 from threading import Condition
 
 from probe.errors import RateLimited
-from probe.limits import Rate, Retry
+from probe.limits import Rate, Retry, Throttling
 
 LONGEST_WAIT = 120.0
 JITTER = 0.1
@@ -75,6 +75,7 @@ class Pace:
         self._until = -inf
         self._episode = 0
         self._in_a_row = 0
+        self._refusals = 0
 
     def enter(self, stopped: Callable[[], bool] = lambda: False) -> Ticket | None:
         """Wait until a request may go; None when `stopped` says so by then.
@@ -111,10 +112,14 @@ class Pace:
                 sent.remove(ticket)
             self._land(ticket, False)
 
-    def throttled(self, ticket: Ticket, wait: float | None = None) -> None:
-        """A request is over: the service wants less, and perhaps says for how many seconds."""
+    def throttled(self, ticket: Ticket, wait: float | None = None, is_refusal: bool = True) -> None:
+        """A request is over: the service wants less, and perhaps says for how many seconds.
+
+        is_refusal: it said "too many requests", and not only when to come again.
+        """
         with self._changed:
             self._land(ticket, False)
+            self._refusals += is_refusal
             now = self._clock()
             if ticket.episode == self._episode:
                 self._episode += 1
@@ -123,6 +128,12 @@ class Pace:
                 self._in_a_row += 1
             elif wait is not None:
                 self._until = max(self._until, now + wait)
+
+    @property
+    def throttling(self) -> Throttling:
+        """Of all runs so far, and at this moment."""
+        with self._changed:
+            return Throttling(self._refusals, max(0.0, self._until - self._clock()))
 
     def rest(self, seconds: float, stopped: Callable[[], bool] = lambda: False) -> None:
         """Wait, unless `stopped` says so."""

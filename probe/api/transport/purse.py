@@ -60,7 +60,8 @@ class Purse:
     """Counts the calls and requests of one run, under its cap, and knows when to give up.
 
     calls: images sent. bills: those of them that the service may charge. lost: those sent again
-    though they may be charged already. has_scored: an answer of this run could be read.
+    though they may be charged already. throttled: requests that the service answered with "too
+    many". has_scored: an answer of this run could be read.
 
     Retries are paid from a run-wide budget: an outage empties it and the run fails fast, while
     a service that answers four times in five never does. So do many failed requests in a row.
@@ -72,6 +73,7 @@ class Purse:
         self.bills = 0
         self.requests = 0
         self.lost = 0
+        self.throttled = 0
         self.has_scored = False
         self._tokens = RETRY_TOKENS
         self._failed = 0
@@ -108,6 +110,7 @@ class Purse:
         self.cap.give_back(bills=free)
         with self._lock:
             self.bills -= free
+            self.throttled += any(map(is_throttled, outcomes))
             if scored:
                 self.has_scored = True
                 self._failed = self._unreadable = self._oversized = 0
@@ -145,6 +148,10 @@ class Purse:
             self._oversized += 1
             if self._oversized >= OVERSIZED_IN_A_ROW:
                 raise ContractError(f"sending stopped: {reason}, and so was the one before")
+
+
+def is_throttled(outcome: Scores | Failure) -> bool:
+    return isinstance(outcome, Failure) and outcome.kind == "throttled"
 
 
 def is_free(outcome: Scores | Failure) -> bool:

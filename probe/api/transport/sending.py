@@ -13,7 +13,7 @@ from tenacity import RetryCallState, Retrying, retry_if_result, stop_when_event_
 from tenacity.wait import wait_base, wait_random_exponential
 
 from probe.api.transport.pace import Pace, Ticket
-from probe.api.transport.purse import Oversized, Purse
+from probe.api.transport.purse import Oversized, Purse, is_throttled
 from probe.errors import (
     BackendError,
     ContractError,
@@ -236,8 +236,9 @@ class Sender:
         """Tell the pace how it went; a wait that the service asks for is everybody's."""
         failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
         waits = [failure.wait for failure in failures if failure.wait is not None]
-        if waits or any(map(_is_throttled, outcomes)):
-            self._pace.throttled(ticket, max(waits, default=None))
+        is_refusal = any(map(is_throttled, outcomes))
+        if waits or is_refusal:
+            self._pace.throttled(ticket, max(waits, default=None), is_refusal)
         else:
             self._pace.leave(ticket, scored=len(failures) < len(outcomes))
 
@@ -286,7 +287,3 @@ def _failed(
     was paid for."""
     raw = getattr(error, "raw", None)
     return [Failure(kind, str(error), billed=True, raw=raw, part=(i, count)) for i in range(count)]
-
-
-def _is_throttled(outcome: Scores | Failure) -> bool:
-    return isinstance(outcome, Failure) and outcome.kind == "throttled"
