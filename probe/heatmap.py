@@ -167,6 +167,11 @@ class Heatmap:
 
         return plot(self, ax)
 
+    def _repr_html_(self) -> str:
+        from probe.show.notebook import heatmap_html
+
+        return heatmap_html(self)
+
     def _repr_png_(self) -> bytes:
         from probe.show import figure
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from probe.heatmap import Heatmap
 from probe.report import packing
 from probe.result import Result
-from probe.show.paint import LEVELS, Scale, blanks, unsure
+from probe.show.paint import Scale, blanks, tables, unsure
 from probe.show.words import number
 from probe.text import printable
 
@@ -20,7 +20,6 @@ FINEST = 256
 MAX_LABELS = 8
 MAX_BYTES = 2_500_000
 NAME = 200
-ALPHA = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +85,4 @@ def _map(heatmap: Heatmap, places: Places) -> dict[str, Any]:
 
 def colours() -> dict[str, str]:
     """256 x RGBA of each scale, in base64: evidence on light and on dark, scores, errors."""
-    from matplotlib import colormaps
-
-    place = np.linspace(0, 1, LEVELS)
-    flat = np.full(LEVELS, ALPHA)
-    diverging = ALPHA * np.abs(2 * place - 1) ** 0.6
-
-    def table(name: str, alpha: NDArray[Any]) -> str:
-        rgba = np.column_stack([colormaps[name](place)[:, :3], alpha])
-        return packing.text(np.rint(rgba * 255).astype(np.uint8).tobytes())
-
-    return {
-        "light": table("RdBu_r", diverging),
-        "dark": table("managua_r", diverging),
-        "score": table("viridis", flat),
-        "stderr": table("cividis", flat),
-    }
+    return {name: packing.text(table.tobytes()) for name, table in tables().items()}

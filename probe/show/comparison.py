@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,14 +17,26 @@ from probe.errors import UsageError
 from probe.heatmap import Heatmap
 from probe.perturb import name as change_name
 from probe.result import Result
-from probe.show.figure import DOTS, MARGIN, PLAIN, drawn, fitted, keys_of, mappable, panel, resized
-from probe.show.files import save_sheet, write_file
+from probe.show.figure import (
+    DOTS,
+    MARGIN,
+    PLAIN,
+    drawn,
+    fitted,
+    keys_of,
+    mappable,
+    panel,
+    resized,
+    show_map,
+)
+from probe.show.files import save_sheet, write_file, write_json
 from probe.show.paint import Scale, blanks, unsure
 from probe.show.words import LABEL, drawable, number
 from probe.text import count, inert, printable
 from probe.types import Scores, region_of
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 LONGEST, THINNEST, NARROWEST = 440, 40, 340
@@ -80,6 +91,21 @@ def comparison_figure(comparison: Comparison) -> Image.Image:
     if keys:
         drawing.legend(handles=keys, loc="lower center", frameon=False, fontsize=9)
     return drawn(canvas)
+
+
+def plot_comparison(comparison: Comparison, ax: Axes | None = None) -> Axes:
+    """Draw the first map minus the second over the picture into `ax` or a new figure.
+
+    The scale is symmetric about zero; where the two are not shown to differ, within two standard
+    errors of both, there are dots and no colour.
+    """
+    first, second = (drawable(name, 24) for name in comparison.names)
+    difference = comparison.difference
+    heading = f"{first} minus {second}\n{headline(comparison)}"
+    measure = f"difference ({difference.unit}); red where {first} hangs more on it, blue {second}"
+    dotted = "not shown to differ: within 2 standard errors of both"
+    keys = keys_of(_hatched(difference), dotted if unsure(difference).any() else "")
+    return show_map(difference, ax, heading, measure, keys)
 
 
 def shared_scale(one: Heatmap, other: Heatmap) -> Scale:
@@ -153,9 +179,7 @@ def save_comparison(comparison: Comparison, folder: Path) -> list[Path]:
         written.append(write_file(folder / f"{letter}.npz", partial(_save, heatmap)))
     table = _table(comparison)
     written.append(write_file(folder / "pairs.csv", lambda file: file.write(table)))
-    record = json.dumps(comparison_record(comparison), indent=1, allow_nan=False)
-    path = folder / "compare.json"
-    written.append(write_file(path, lambda file: file.write(f"{record}\n".encode())))
+    written.append(write_json(folder / "compare.json", comparison_record(comparison), indent=1))
     return written
 
 

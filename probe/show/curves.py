@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from io import BytesIO
 from math import isnan
@@ -12,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from probe.errors import UsageError
 from probe.judging import Curve, Judgement
 from probe.judging.ranking import Kind
-from probe.show.figure import DOTS, PLAIN
-from probe.show.files import SCHEMA, save_sheet, write_file
+from probe.show.figure import DOTS, PLAIN, new_axes
+from probe.show.files import SCHEMA, save_sheet, write_json
 from probe.show.paint import paint
 from probe.show.words import LABEL, drawable, number
+from probe.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,10 +38,9 @@ def save_judgement(judgement: Judgement, folder: Path, settings: Mapping[str, An
     settings: what is needed to repeat it.
     """
     record = {"schema": SCHEMA, "settings": dict(settings), **judgement.as_dict()}
-    text = json.dumps(record, indent=1, allow_nan=False)
     return [
         save_sheet(figure(judgement), folder / "curves.png"),
-        write_file(folder / "judge.json", lambda file: file.write(f"{text}\n".encode())),
+        write_json(folder / "judge.json", record, indent=1),
     ]
 
 
@@ -58,10 +58,8 @@ def figure(judgement: Judgement) -> Image.Image:
     drawing.suptitle(f"{judgement.comparison}.", size=10, **PLAIN)
     picture, *panels = drawing.subplots(1, 3)
     _show_map(judgement, picture)
-    top = 1.08 * max(_heights(judgement))
     for ax, kind in zip(panels, WAYS, strict=True):
-        _show_curve(judgement, kind, ax)
-        ax.set_ylim(min(0.0, *_heights(judgement)), top)
+        plot_curves(judgement, kind, ax)
     buffer = BytesIO()
     canvas.print_png(buffer, metadata={"Software": None})  # type: ignore[no-untyped-call]
     return Image.open(buffer).convert("RGB")
@@ -77,7 +75,17 @@ def _show_map(judgement: Judgement, ax: Axes) -> None:
     ax.set_title("the map that is judged", size=9)
 
 
-def _show_curve(judgement: Judgement, kind: Kind, ax: Axes) -> None:
+def plot_curves(judgement: Judgement, kind: Kind = "deletion", ax: Axes | None = None) -> Axes:
+    """Draw the deletion or the insertion curve of a judged map into `ax` or a new figure.
+
+    The map's curve is red, with a dot where the model was asked; the controls' are grey. Both
+    kinds are on one scale of scores, so that two axes can be held against each other. Raises
+    UsageError for a kind that was not judged.
+    """
+    if kind not in WAYS or kind not in judgement.curves:
+        asked = " or ".join(judgement.curves)
+        raise UsageError(f"no curve {printable(str(kind), 40)!r} was judged: give {asked}")
+    ax = new_axes(5.2, 4.2) if ax is None else ax
     own, others = judgement.curves[kind], judgement.control.curves[kind]
     done, aim = WAYS[kind]
     for n, other in enumerate(others):
@@ -86,15 +94,8 @@ def _show_curve(judgement: Judgement, kind: Kind, ax: Axes) -> None:
     shares, scores = _line(own)
     ax.fill_between(shares, scores, color=OWN, alpha=0.08, lw=0)
     ax.plot(shares, scores, color=OWN, lw=1.8, marker="o", ms=3.5, label="the map")
-    ax.axhline(own.reference, color="black", lw=0.8, ls=":")
-    ax.annotate(
-        f"unchanged {number(own.reference)}",
-        (1.0, own.reference),
-        xytext=(0, 3),
-        textcoords="offset points",
-        ha="right",
-        size=8,
-    )
+    whole = f"unchanged {number(own.reference)}"
+    ax.axhline(own.reference, color="black", lw=0.8, ls=":", label=whole)
     holes = [share for share, score in own.points if score is None]
     if holes:
         ax.plot(holes, [0.0] * len(holes), "x", color=OWN, clip_on=False, label="no score")
@@ -103,10 +104,12 @@ def _show_curve(judgement: Judgement, kind: Kind, ax: Axes) -> None:
     ax.set_xlabel(f"share of the picture {done}, hottest first", size=8)
     ax.set_ylabel(f"score of {drawable(judgement.label, LABEL)}", size=8, **PLAIN)
     ax.set_xlim(0, 1)
+    ax.set_ylim(min(0.0, *_heights(judgement)), 1.08 * max(_heights(judgement)))
     ax.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     ax.tick_params(labelsize=8)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(fontsize=8, frameon=False)
+    ax.legend(fontsize=8, framealpha=0.85, edgecolor="none")
+    return ax
 
 
 def _control_name(judgement: Judgement, copies: int) -> str:

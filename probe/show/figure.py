@@ -6,7 +6,9 @@ state is touched. Labels come from services: nothing in them is read as mathemat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +16,10 @@ from PIL import Image
 
 from probe.heatmap import Heatmap
 from probe.show.paint import Scale, blanks, paint, unsure
-from probe.show.words import scale_label, significance, title
+from probe.show.words import length, scale_label, significance, title
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.patches import Patch
@@ -36,16 +39,28 @@ def plot(heatmap: Heatmap, ax: Axes | None = None) -> Axes:
     what is dotted.
     Without a picture (a map loaded from a file) the map alone is drawn.
     """
-    if ax is None:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+    return show_map(heatmap, ax, title(heatmap), scale_label(heatmap), patterns(heatmap))
 
-        width, height = heatmap.canvas.size
-        tall = min(max(6.4 * height / width + 1.2, 2.6), 6.0)
-        figure = Figure(figsize=(6.4, tall), layout="constrained")
-        FigureCanvasAgg(figure)
-        ax = figure.add_subplot()
+
+def new_axes(width: float, height: float) -> Axes:
+    """The axes of a new figure of so many inches; it belongs to no window."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="compressed", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure.add_subplot()
+
+
+def show_map(
+    heatmap: Heatmap, ax: Axes | None, heading: str, measure: str, keys: Sequence[Artist]
+) -> Axes:
+    """The map over its picture in pixels of the picture, between its heading, a legend of `keys`
+    and the scale, which `measure` says the meaning of."""
     width, height = heatmap.canvas.size
+    if ax is None:
+        lines = len(keys) + heading.count("\n")
+        ax = new_axes(6.4, min(max(6.4 * height / width + 1.2, 2.6), 6.0) + 0.2 * lines)
     needle = max(width, height) > 12 * min(width, height)
     shown = panel(heatmap, fitted(heatmap.canvas.size, 2 * PANEL, PANEL if needle else 1))
     ax.imshow(
@@ -55,21 +70,57 @@ def plot(heatmap: Heatmap, ax: Axes | None = None) -> Axes:
         aspect="auto" if needle else "equal",
         interpolation="nearest" if shown.width >= width else "antialiased",
     )
-    place = "bottom" if not needle and width > 1.1 * height else "right"
+    place = "bottom" if width > 1.1 * height else "right"
     colorbar = ax.figure.colorbar(mappable(Scale.of(heatmap)), ax=ax, location=place)
-    colorbar.set_label(scale_label(heatmap), size="small", **PLAIN)
-    keys = patterns(heatmap)
+    upright = place == "right"
+    colorbar.set_label(wrapped(measure, ax, "small", upright), size="small", **PLAIN)
+    pad = 6.0
     if keys:
-        ax.legend(
+        legend = ax.legend(
             handles=keys,
             loc="lower center",
             bbox_to_anchor=(0.5, 1),
             frameon=False,
             fontsize="small",
         )
-    pad = 6 + 16 * len(keys)
-    ax.set_title(title(heatmap), fontsize="medium", pad=pad, **PLAIN)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+            text.set_text(wrapped(text.get_text(), ax, "small"))
+        pad = 9 + sum(2.5 + 10 * (text.get_text().count("\n") + 1) for text in legend.get_texts())
+    ax.set_title(wrapped(heading, ax, "medium"), fontsize="medium", pad=pad, **PLAIN)
     return ax
+
+
+def wrapped(text: str, ax: Axes, size: str, upright: bool = False) -> str:
+    """The text in lines of a like length, each about as long as the axes are wide, or `upright`
+    as they are high."""
+    from matplotlib.font_manager import FontProperties
+
+    box = ax.get_window_extent()
+    room = 1.2 * (box.height if upright else box.width) / dots_of(ax) * 72
+    room /= FontProperties(size=size).get_size_in_points()
+    lines = []
+    for line in text.split("\n"):
+        parts = ceil(length(line) / room)
+        lines += _broken(line, min(room, 1.15 * length(line) / max(1, parts)))
+    return "\n".join(lines)
+
+
+def _broken(line: str, room: float) -> list[str]:
+    """The line in parts as wide as `room`, in sizes of the font; a longer word is one by itself."""
+    parts: list[str] = []
+    for word in line.split(" "):
+        if parts and length(f"{parts[-1]} {word}") <= room:
+            parts[-1] += f" {word}"
+        else:
+            parts.append(word)
+    return parts
+
+
+def dots_of(ax: Axes) -> float:
+    """Pixels an inch of the figure of these axes."""
+    figure = ax.get_figure(root=True)
+    return DOTS if figure is None else figure.dpi
 
 
 def figure(heatmap: Heatmap) -> Image.Image:

@@ -19,12 +19,15 @@ from PIL import Image
 from probe.errors import OutputError
 from probe.perturb import name
 from probe.result import Answer, Result
+from probe.show.answers import packed
 from probe.show.figure import figure
 from probe.text import inert, printable
 from probe.types import Failure, Identity, region_of
 
 SCHEMA = 1
-FILES = ("overlay.png", "map.npy", "map.npz", "scores.csv", "run.json")
+ANSWERS = "answers.json"
+FILES = ("overlay.png", "map.npy", "map.npz", "scores.csv", ANSWERS, "run.json")
+REPORT = "report.html"
 MARK = ".plan"
 MAX_RECORD = 64 * 2**20
 FIXED = ("index", "kind", "x0", "y0", "x1", "y1", "source", "failure")
@@ -37,6 +40,7 @@ def save_run(result: Result, folder: Path) -> list[Path]:
                  picture or any value to draw.
     map.npy      its values, float32 (H, W). map.npz: the whole map, for `Heatmap.load`.
     scores.csv   one row an answer, one column a label; empty where there is no score.
+    answers.json all of it exactly, for `Result.load`.
     run.json     everything needed to repeat the run, and what it cost.
 
     Raises OutputError (what was there before stays) when the disk refuses.
@@ -53,8 +57,9 @@ def save_run(result: Result, folder: Path) -> list[Path]:
     written.append(write_file(folder / "map.npy", lambda file: np.save(file, heatmap.values)))
     written.append(write_file(folder / "map.npz", lambda file: heatmap.save(file.name)))
     written.append(write_file(folder / "scores.csv", lambda file: file.write(_table(result))))
-    record = json.dumps(_record(result, notes), indent=1, allow_nan=False, default=str)
-    written.append(write_file(folder / "run.json", lambda file: file.write(f"{record}\n".encode())))
+    table = {"schema": SCHEMA, **packed(result.answers)}
+    written.append(write_json(folder / ANSWERS, table))
+    written.append(write_json(folder / "run.json", _record(result, notes), indent=1))
     return written
 
 
@@ -94,7 +99,10 @@ def open_folder(folder: Path, record: str = "run.json") -> str | None:
 
 
 def mark_folder(folder: Path, plan: str) -> None:
-    """Note whose results are about to be written; raises OutputError."""
+    """Note whose results are about to be written; a page of others goes. Raises OutputError."""
+    with suppress(OSError):
+        if (folder / MARK).read_text("utf-8") != plan:
+            (folder / REPORT).unlink(missing_ok=True)
     write_file(folder / MARK, lambda file: file.write(plan.encode()))
 
 
@@ -114,6 +122,12 @@ def write_file(path: Path, fill: Callable[[IO[bytes]], Any]) -> Path:
         with suppress(OSError):
             part.unlink(missing_ok=True)
     return path
+
+
+def write_json(path: Path, record: Any, indent: int | None = None) -> Path:
+    """Write an object whole or not at all; raises OutputError."""
+    text = json.dumps(record, indent=indent, allow_nan=False, default=str)
+    return write_file(path, lambda file: file.write(f"{text}\n".encode()))
 
 
 def _table(result: Result) -> bytes:
@@ -165,11 +179,14 @@ def _record(result: Result, notes: list[str]) -> dict[str, Any]:
         },
         "label": result.label,
         "reference": dict(result.reference),
+        "missing": result.missing,
         "noise": result.noise,
+        "p_value": result.p_value,
         "complete": result.complete,
         "answers": len(result.answers),
         "calls": result.calls,
         "requests": result.requests,
+        "throttled": result.throttled,
         "cost": result.cost,
         "currency": result.currency,
         "seconds": result.seconds,
@@ -179,15 +196,14 @@ def _record(result: Result, notes: list[str]) -> dict[str, Any]:
             if isinstance(answer.outcome, Failure)
         ],
         "notes": notes,
-        "versions": {
-            name: _version(distribution)
-            for name, distribution in (
-                ("probe", "image-api-probe"),
-                ("pillow", "pillow"),
-                ("numpy", "numpy"),
-            )
-        },
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str | None]:
+    """Of what a map hangs on; None for what was not installed as a package."""
+    names = {"probe": "image-api-probe", "pillow": "pillow", "numpy": "numpy"}
+    return {name: _version(distribution) for name, distribution in names.items()}
 
 
 def _version(distribution: str) -> str | None:

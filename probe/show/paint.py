@@ -22,6 +22,7 @@ PAPER = (245, 245, 245)
 INK = (70, 70, 70)
 FAINT = 0.05  # a map of smaller effects is drawn pale, not stretched to full colour
 LEVELS = 256
+ALPHA = 0.75
 ERRORS = 2  # so many standard errors from zero, a value is significant
 
 Mask = NDArray[np.bool_]
@@ -63,7 +64,7 @@ class Scale:
         place = np.linspace(0, 1, LEVELS)
         rgb = self.colours(place)[:, :3]
         strength = np.abs(2 * place - 1) if self.kind == "evidence" else place
-        alpha = 0.75 * strength**0.6
+        alpha = ALPHA * strength**0.6
         table: NDArray[np.uint8] = np.rint(np.column_stack([rgb, alpha]) * 255).astype(np.uint8)
         return table
 
@@ -72,6 +73,28 @@ class Scale:
         place = (np.nan_to_num(values, nan=self.low) - self.low) / (self.high - self.low)
         levels: NDArray[np.uint8] = np.rint(np.clip(place, 0, 1) * (LEVELS - 1)).astype(np.uint8)
         return levels
+
+
+def tables() -> dict[str, NDArray[np.uint8]]:
+    """(256, 4) RGBA, uint8, of each scale of a page: evidence on light and on dark ground, scores,
+    standard errors."""
+    from matplotlib import colormaps
+
+    place = np.linspace(0, 1, LEVELS)
+    flat = np.full(LEVELS, ALPHA)
+    diverging = ALPHA * np.abs(2 * place - 1) ** 0.6
+    named = {
+        "light": ("RdBu_r", diverging),
+        "dark": ("managua_r", diverging),
+        "score": ("viridis", flat),
+        "stderr": ("cividis", flat),
+    }
+    return {
+        scale: np.rint(np.column_stack([colormaps[name](place)[:, :3], alpha]) * 255).astype(
+            np.uint8
+        )
+        for scale, (name, alpha) in named.items()
+    }
 
 
 def overlay(heatmap: Heatmap, image: Any = None) -> Image.Image:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from functools import cache
+from collections.abc import Iterable, Iterator, Sequence
 from math import ceil, sqrt
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from probe.errors import UsageError
-from probe.show.words import drawable, font_path
+from probe.show.words import drawable, font
 from probe.text import count
+from probe.types import Failure, Identity
+
+if TYPE_CHECKING:
+    from probe.perturb import Renderer
+    from probe.result import Answer, Result
 
 MAX_TILES = 600
 LARGEST, SMALLEST = 160, 64
@@ -25,6 +29,25 @@ class Tile(NamedTuple):
 
     image: Image.Image
     caption: str
+
+
+def scored_tiles(
+    result: Result, renderer: Renderer, chosen: Iterable[int] | None = None
+) -> Iterator[Tile]:
+    """What was sent, each with its number in the plan and its score of the result's label.
+
+    chosen: numbers of answers, all by default. Rendered one by one.
+    """
+    for number in range(len(result.answers)) if chosen is None else chosen:
+        answer = result.answers[number]
+        image = renderer.variant(answer.perturbation).pixels()
+        yield Tile(image, f"#{number} {_score(result, answer)}")
+
+
+def _score(result: Result, answer: Answer) -> str:
+    outcome = result.outcome(answer)
+    shown = "no score" if isinstance(outcome, Failure) else f"{outcome[result.label]:.3g}"
+    return f"whole {shown}" if isinstance(answer.perturbation, Identity) else shown
 
 
 def contact_sheet(
@@ -55,7 +78,7 @@ def sheet_of(
     columns = min(most, columns or max(4, ceil(sqrt(most * 1.5))))
     side = max(SMALLEST, min(LARGEST, 2400 // columns - GAP))
     shrunk = [
-        (title, [Tile(_fit(tile.image, side), tile.caption) for tile in tiles], more)
+        (title, [Tile(thumbnail(tile.image, side), tile.caption) for tile in tiles], more)
         for title, tiles, more in shrunk
     ]
     widths = [tile.image.width for _, tiles, _ in shrunk for tile in tiles]
@@ -77,13 +100,14 @@ def _gather(tiles: Iterable[Tile | tuple[Image.Image, str]]) -> tuple[list[Tile]
     more = 0
     for image, caption in tiles:
         if len(kept) < MAX_TILES:
-            kept.append(Tile(_fit(image, LARGEST), caption))
+            kept.append(Tile(thumbnail(image, LARGEST), caption))
         else:
             more += 1
     return kept, more
 
 
-def _fit(image: Image.Image, side: int) -> Image.Image:
+def thumbnail(image: Image.Image, side: int) -> Image.Image:
+    """The picture, RGB, with its longer side at `side` pixels; smaller ones are enlarged."""
     factor = side / max(image.size)
     size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
     way = Image.Resampling.LANCZOS if factor < 1 else Image.Resampling.NEAREST
@@ -99,27 +123,22 @@ def _section(title: str, tiles: list[Tile], more: int, columns: int, cell: int) 
     width = columns * (cell + GAP) + GAP
     part = Image.new("RGB", (width, head + sum(rows) + len(rows) * (line + GAP)), PAPER)
     draw = ImageDraw.Draw(part)
-    heading = _cut(f"{title}{rest}", width - 2 * GAP, HEADING)
-    draw.text((GAP, GAP), heading, INK, _font(HEADING))
+    heading = fitting(f"{title}{rest}", width - 2 * GAP, HEADING)
+    draw.text((GAP, GAP), heading, INK, font(HEADING))
     top = head
     for row, height in enumerate(rows):
         for column, (image, caption) in enumerate(tiles[row * columns : (row + 1) * columns]):
             left = GAP + column * (cell + GAP)
             part.paste(image, (left + (cell - image.width) // 2, top + height - image.height))
-            words = _cut(caption, cell, TEXT)
-            draw.text((left + cell / 2, top + height + 3), words, INK, _font(TEXT), anchor="ma")
+            words = fitting(caption, cell, TEXT)
+            draw.text((left + cell / 2, top + height + 3), words, INK, font(TEXT), anchor="ma")
         top += height + line + GAP
     return part
 
 
-def _cut(text: str, width: int, size: int) -> str:
-    """The text, shortened until it fits `width` pixels."""
+def fitting(text: str, width: float, size: int) -> str:
+    """The text, safe to draw, shortened until it fits `width` in letters of `size`."""
     shown = drawable(text)
-    while shown and _font(size).getlength(shown) > width:
+    while shown and font(size).getlength(shown) > width:
         shown = f"{shown[:-2]}…" if len(shown) > 2 else ""
     return shown
-
-
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(font_path(), size)

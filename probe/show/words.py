@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from probe.heatmap import Heatmap
 from probe.text import count, printable
+
+if TYPE_CHECKING:
+    from PIL import ImageFont
 
 LABEL = 28
 
@@ -29,6 +33,19 @@ def font_path() -> str:
     return f"{get_data_path()}/fonts/ttf/DejaVuSans.ttf"
 
 
+def length(text: str) -> float:
+    """How wide the text is drawn, in sizes of the font."""
+    return font(100).getlength(text) / 100
+
+
+@cache
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """The figures' font, `size` in pixels."""
+    from PIL import ImageFont
+
+    return ImageFont.truetype(font_path(), size)
+
+
 def drawable(text: str, limit: int = 200) -> str:
     """`printable`, with characters that the font lacks spelled out too, cut to `limit`."""
     spelled = "".join(
@@ -47,7 +64,11 @@ def number(value: float) -> str:
 
 def title(heatmap: Heatmap) -> str:
     """Label, reference and how many answers it rests on, in one line; that it is flat or empty."""
-    label = drawable(heatmap.label, LABEL)
+    return f"{drawable(heatmap.label, LABEL)} {said(heatmap)}"
+
+
+def said(heatmap: Heatmap) -> str:
+    """`title` without the label."""
     answers = count(heatmap.answers, "answer")
     known = heatmap.planes.values[np.isfinite(heatmap.planes.values)]
     nothing = ""
@@ -55,7 +76,7 @@ def title(heatmap: Heatmap) -> str:
         nothing = " · empty: no variant got a score"
     elif heatmap.kind == "evidence" and not known.any():
         nothing = " · flat: no cover moved it"
-    return f"{label} {number(heatmap.reference)} for the whole picture · {answers}{nothing}"
+    return f"{number(heatmap.reference)} for the whole picture · {answers}{nothing}"
 
 
 def scale_label(heatmap: Heatmap) -> str:

@@ -17,7 +17,7 @@ from probe.result import Answer
 from probe.show import mark_folder, open_folder, save_run, save_sheet
 from probe.types import Box, Identity, Scores
 
-NAMES = ["overlay.png", "map.npy", "map.npz", "scores.csv", "run.json"]
+NAMES = ["overlay.png", "map.npy", "map.npz", "scores.csv", "answers.json", "run.json"]
 
 
 def rows(folder):
@@ -25,7 +25,7 @@ def rows(folder):
         return list(csv.DictReader(file))
 
 
-def test_a_run_leaves_five_files_that_read_back(result, tmp_path):
+def test_a_run_leaves_six_files_that_read_back(result, tmp_path):
     run = result()
     paths = save_run(run, tmp_path / "new" / "out")
     folder = tmp_path / "new" / "out"
