@@ -14,6 +14,8 @@ from probe.cli import options
 @options.service
 @options.design
 @options.run
+@options.report
+@options.preview
 @options.output
 def crop(images: tuple[str, ...], **given: Any) -> int:
     """Map what the parts of IMG score when each is sent by itself.

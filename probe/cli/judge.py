@@ -44,6 +44,7 @@ from probe.cli import options
 @click.option("--force", is_flag=True, help="Write over another judgement's folder.")
 @click.option("--dry-run", is_flag=True, help="Only say how many calls it takes at most.")
 @options.yes
+@options.report
 @options.output
 def judge(image: str, **given: Any) -> int:
     """Test whether the score of IMG follows its map, by few calls.

@@ -12,14 +12,19 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from probe.cli.options import as_given, make_prober, open_picture
+from probe.cli.options import make_prober, open_picture
 from probe.cli.progress import progress
+from probe.cli.repeating import as_given, command_of
+from probe.cli.reporting import write_report
 from probe.cli.running import HOLES, allow, held_folder, stem_of
 from probe.errors import UsageError
 from probe.heatmap import Heatmap
 from probe.judging import as_map, check_budget, judge, prepare, read_mask
 from probe.methods import DEFAULT
 from probe.plan.words import at_most
+from probe.progress import in_turn
+from probe.show import load_run
+from probe.show.files import REPORT
 from probe.text import count, printable
 from probe.types import Identity
 
@@ -29,11 +34,7 @@ if TYPE_CHECKING:
     from probe.prober import Prober
     from probe.result import Result
 
-NOT_REPEATED = (
-    *("made", "mask", "control", "budget", "seed", "out", "force", "dry_run", "yes"),
-    *("method", "map_budget", "as_json", "quiet", "verbose", "debug"),
-    *("offline", "max_calls", "max_cost", "max_time"),
-)
+NOT_REPEATED = ("made", "mask", "control", "budget", "seed", "method", "map_budget")
 MAX_RECORD = 64 * 2**20
 
 
@@ -48,8 +49,11 @@ def judge_picture(image: str, given: dict[str, Any]) -> int:
     if given["control"]:
         asked["control"] = read_map(given["control"], picture)
     mask = read_mask(given["mask"], picture) if given["mask"] else None
-    prober, made, making = make_prober(given), None, _making(picture, given)
+    prober, making = make_prober(given), _making(picture, given)
+    made: Heatmap | None = None
+    run: Result | None = None
     if given["made"]:
+        run = _run_behind(given, picture)
         made = read_map(given["made"], picture, given["label"])
         digest, calls = sha256(made.values.tobytes()).hexdigest(), 0
     else:
@@ -58,7 +62,8 @@ def judge_picture(image: str, given: dict[str, Any]) -> int:
         unchanged = sum(isinstance(change, Identity) for change in plan.perturbations)
         check_budget(given["budget"], unchanged)
         if not calls:
-            made = prober.heatmap(**making)
+            run = prober.probe(**making)
+            made = run.heatmap()
     if made is None:
         calls += given["budget"] - unchanged
     else:
@@ -73,12 +78,22 @@ def judge_picture(image: str, given: dict[str, Any]) -> int:
             allow(line, calls, cost, prober.backend.limits.host, given)
         before = None
         if not given["made"]:
-            before = _make(prober, making, given)
+            run = before = _make(prober, making, plan.calls, given)
             made = before.heatmap()
         assert made is not None
-        with progress(given["quiet"], given["budget"]) as show:
-            judgement = judge(prober, picture, made, mask=mask, watch=show, **asked)
-        return _report(judgement, before, settings, image, folder, given)
+        task = prepare(prober, picture, made, **asked)
+        with progress(given["quiet"], task.answers, prober, missing=task.calls()) as show:
+            judgement = judge(prober, picture, made, mask=mask, watch=in_turn(show), **asked)
+        return _report(judgement, before, run, settings, image, folder, given)
+
+
+def _run_behind(given: dict[str, Any], picture: Picture) -> Result | None:
+    """The run that --map is the folder of, where its page is asked for."""
+    if not given["report"]:
+        return None
+    if not Path(given["made"]).is_dir():
+        raise UsageError("--report shows a run: give --map the folder of one, or leave it out")
+    return load_run(Path(given["made"]), picture.image)
 
 
 def read_map(path: str, picture: Picture, label: str | None = None) -> Heatmap:
@@ -130,8 +145,8 @@ def _making(picture: Picture, given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _make(prober: Prober, making: dict[str, Any], given: dict[str, Any]) -> Result:
-    with progress(given["quiet"], given["map_budget"]) as show:
+def _make(prober: Prober, making: dict[str, Any], missing: int, given: dict[str, Any]) -> Result:
+    with progress(given["quiet"], given["map_budget"], prober, missing=missing) as show:
         for result in prober.stream(**making):
             show(result)
     return result
@@ -172,13 +187,14 @@ def _announce(
 def _report(
     judgement: Judgement,
     before: Result | None,
+    run: Result | None,
     settings: dict[str, Any],
     image: str,
     folder: Path,
     given: dict[str, Any],
 ) -> int:
-    """Files, the sentence for people, the object for programs; what making the map took is
-    counted in."""
+    """Files, the sentence for people, the object for programs; what making the map took, which
+    is `before`, is counted in. run: whose map it is."""
     from probe.show.curves import save_judgement
 
     if before is not None:
@@ -193,6 +209,9 @@ def _report(
             seconds=judgement.seconds + before.seconds,
         )
     files = [str(path) for path in save_judgement(judgement, folder, settings)]
+    if given["report"] and run is not None:
+        judged, command = judgement.as_dict(), command_of(image)
+        files.append(write_report(folder / REPORT, [run], judged=judged, command=command))
     code = HOLES if judgement.failures else 0
     if given["as_json"]:
         about = {name: settings[name] for name in ("picture", "backend")}

@@ -22,6 +22,8 @@ from probe.cli import options
 @options.design
 @options.cover
 @options.run
+@options.report
+@options.preview
 @options.output
 def occlude(images: tuple[str, ...], method: str, **given: Any) -> int:
     """Map where the score of IMG comes from, by covering parts of it.

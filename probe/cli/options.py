@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from probe.cli.designs import method_options as method_options
-from probe.cli.values import BudgetType, CodecType, LengthType, length_text
+from probe.cli.values import BudgetType, CodecType, LengthType
 
 if TYPE_CHECKING:
     from probe.backends.connection import Connection
@@ -45,8 +44,7 @@ settings = click.option(
     metavar="KEY=VALUE",
     help="A variable of the service's profile, as model=NAME; several times for several.",
 )
-connection = _stack(
-    settings,
+reach = _stack(
     click.option(
         "--timeout",
         default=60.0,
@@ -57,6 +55,7 @@ connection = _stack(
     click.option("--ca-file", type=click.Path(), help="Certificates to trust (PEM)."),
     click.option("--allow-http", is_flag=True, help="Send keys without encryption."),
 )
+connection = _stack(settings, reach)
 
 sending = _stack(
     click.option(
@@ -139,6 +138,10 @@ cover = _stack(
     ),
 )
 
+report = click.option(
+    "--report", is_flag=True, help="Also write the run as one page to hover: report.html."
+)
+preview = click.option("--preview", is_flag=True, help="Also draw the map in the terminal.")
 yes = click.option("--yes", "-y", is_flag=True, help="Do not ask before a dear run.")
 
 run = _stack(
@@ -174,24 +177,6 @@ def open_picture(image: str, given: dict[str, Any]) -> Picture:
             f"--background {given['background']!r} is no colour: give a CSS name or #rrggbb"
         ) from None
     return open_image(image, background=(red, green, blue), frame=given["frame"])
-
-
-def as_given(*left_out: str) -> str:
-    """The options of this command as they were typed, to be repeated in a hint."""
-    context = click.get_current_context()
-    words = []
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        typed = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if not isinstance(parameter, click.Option) or not typed or name in left_out:
-            continue
-        value, flag = context.params[name], parameter.opts[0]
-        if parameter.is_flag:
-            words.append(flag)
-        else:
-            for one in value if parameter.multiple else [value]:
-                words += [flag, length_text(one)]
-    return "".join(f" {shlex.quote(word)}" for word in words)
 
 
 def variables(given: dict[str, Any]) -> dict[str, str]:

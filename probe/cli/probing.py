@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from probe.cli.options import as_given, make_prober, open_picture
+from probe.cli.options import make_prober, open_picture
+from probe.cli.previewing import draw
+from probe.cli.repeating import as_given
+from probe.cli.reporting import recorded, write_report
 from probe.cli.running import HOLES, arguments, ask, results_folder, stem_of
 from probe.cli.sheets import planned_tiles
 from probe.errors import ImageError, Interrupted, OutputError, ProbeError, UsageError
 from probe.finding import finding
 from probe.plan.words import describe, planned
+from probe.show.files import REPORT
 from probe.text import count, printable
 
 if TYPE_CHECKING:
@@ -24,11 +28,6 @@ if TYPE_CHECKING:
     from probe.plan import Plan
     from probe.prober import Prober
     from probe.result import Result
-
-NOT_REPEATED = (
-    *("method", "out", "force", "dry_run", "yes", "as_json", "quiet", "verbose", "debug"),
-    *("offline", "max_calls", "max_cost", "max_time"),
-)
 
 
 def probe_pictures(images: Sequence[str], method: str, given: dict[str, Any]) -> int:
@@ -110,7 +109,10 @@ def _announce(
 
 def _report(result: Result, folder: Path, image: str, given: dict[str, Any], code: int) -> None:
     """Files, the sentence for people, the object for programs."""
+    result = recorded(result, image, given)
     files = [str(path) for path in result.save(folder)]
+    if given["report"]:
+        files.append(write_report(folder / REPORT, [result]))
     if given["as_json"]:
         click.echo(json.dumps(_record(result, files, code)))
     if given["quiet"]:
@@ -119,6 +121,8 @@ def _report(result: Result, folder: Path, image: str, given: dict[str, Any], cod
         click.echo(f"note: {printable(note)}", err=True)
     aside = given["as_json"]
     click.echo(finding(result), err=aside)
+    if given.get("preview"):
+        draw(result.heatmap(), aside)
     cost = "" if result.cost is None else f", {result.cost:.4g} {result.currency}"
     click.echo(
         f"map {printable(files[0])} · {count(result.calls, 'call')}{cost}, "
@@ -127,7 +131,7 @@ def _report(result: Result, folder: Path, image: str, given: dict[str, Any], cod
     )
     if result.complete and image != "-":
         method, shown = result.settings["method"], printable(shlex.quote(image))
-        options = printable(as_given(*NOT_REPEATED))
+        options = printable(as_given("method"))
         click.echo(f"next: probe variants {shown} --method {method}{options}", err=aside)
 
 
@@ -155,6 +159,7 @@ def _record(result: Result, files: list[str], code: int) -> dict[str, Any]:
         "calls": result.calls,
         "answers": len(result.answers),
         "requests": result.requests,
+        "throttled": result.throttled,
         "cost": result.cost,
         "currency": result.currency,
         "failures": len(result.failures),

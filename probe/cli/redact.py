@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from probe.cli import options
+from probe.cli.repeating import as_given, command_of
 from probe.text import count, printable
 
 if TYPE_CHECKING:
     from probe.decide.redact_record import Redaction
     from probe.types import Codec
 
-NOT_REPEATED = (
-    *("below", "above", "boxes", "max_area", "budget", "out", "force", "dry_run", "yes"),
-    *("as_json", "quiet", "verbose", "debug", "offline", "max_calls", "max_cost", "max_time"),
-)
+NOT_REPEATED = ("below", "above", "boxes", "max_area", "budget")
 
 
 @click.command()
@@ -42,6 +40,7 @@ NOT_REPEATED = (
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 @click.option("--dry-run", is_flag=True, help="Only say how many calls it takes at most.")
 @options.yes
+@options.report
 @options.output
 def redact(image: str, **given: Any) -> int:
     """Find the smallest cover of IMG that brings its score under a threshold.
@@ -52,14 +51,18 @@ def redact(image: str, **given: Any) -> int:
     """
     from probe.cli.options import make_prober, open_picture
     from probe.cli.progress import progress
+    from probe.cli.reporting import check_page, write_report
     from probe.cli.running import HOLES, allow
     from probe.decide.redact import redact as find
     from probe.errors import UsageError
     from probe.plan.words import at_most
+    from probe.progress import in_turn
 
     if given["scores"]:
         raise UsageError("redact asks as it learns: scores written down beforehand will not do")
     codec, path = _destination(image, given)
+    if given["report"]:
+        check_page(path.with_suffix(".html"), force=given["force"] or not given["out"])
     picture, prober = open_picture(image, given), make_prober(given)
     plan = prober.plan(picture, given["label"], seed=given["seed"])
     line, cost = at_most(plan.calls + given["budget"], prober.backend)
@@ -67,7 +70,8 @@ def redact(image: str, **given: Any) -> int:
         return _announce(line, plan.calls + given["budget"], picture.name, given)
     if not given["offline"]:
         allow(line, plan.calls + given["budget"], cost, plan.host, given)
-    with progress(given["quiet"], plan.answers) as show:
+    answers, calls = (number + given["budget"] for number in (plan.answers, plan.calls))
+    with progress(given["quiet"], answers, prober, missing=calls) as show:
         found = find(
             prober,
             picture,
@@ -79,9 +83,13 @@ def redact(image: str, **given: Any) -> int:
             max_area=given["max_area"],
             seed=given["seed"],
             codec=codec,
-            watch=show,
+            watch=in_turn(show),
         )
     files = [str(found.save(path))] if found.boxes else []
+    if given["report"]:
+        before = prober.probe(picture, given["label"], seed=given["seed"])
+        about = {"said": sentence(found), "command": command_of(image), "after": found.image}
+        files.append(write_report(path.with_suffix(".html"), [before], **about))
     code = HOLES if found.spent.failures and not found.found else 0
     _report(found, files, image, given, code)
     return code
@@ -127,7 +135,7 @@ def _report(
     where = f"picture {printable(files[0])} · " if files else ""
     click.echo(f"{where}{count(spent.calls, 'call')}{cost}, {spent.seconds:.1f} s", err=aside)
     if files:
-        again = printable(options.as_given(*NOT_REPEATED))
+        again = printable(as_given(*NOT_REPEATED))
         click.echo(f"next: probe occlude {printable(shlex.quote(files[0]))}{again}", err=aside)
 
 

@@ -49,7 +49,7 @@ def ask(prober: Prober, plan: Plan, wanted: dict[str, Any], given: dict[str, Any
             "run once without --offline"
         )
     allow(describe(plan, prober.backend), plan.calls, plan.cost, plan.host, given)
-    with progress(given["quiet"], plan.answers) as show:
+    with progress(given["quiet"], plan.answers, prober, missing=plan.calls) as show:
         for result in prober.stream(**wanted):
             show(result)
     return result

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from probe.cli.options import as_given, make_prober
+from probe.cli.options import make_prober
+from probe.cli.repeating import as_given, command_of
+from probe.cli.reporting import write_report
 from probe.cli.running import HOLES, arguments, ask, stem_of
 from probe.errors import OutputError, UsageError
 from probe.plan.words import describe, planned
 from probe.text import count, printable
-from probe.types import Codec, Failure, Identity, Perturbation, Scores, Window, region_of
+from probe.types import Codec, Identity, Perturbation, Window, region_of
 
 DIGEST = 16
 
@@ -35,22 +37,15 @@ def planned_tiles(plan: Plan) -> Iterator[Tile]:
         yield Tile(plan.renderer.variant(change).pixels(), f"#{number} {kind(change)}")
 
 
-def scored_tiles(plan: Plan, result: Result) -> Iterator[Tile]:
-    """What was sent, each with its score of the result's label; rendered one by one."""
-    from probe.show import Tile
-
-    for number, answer in enumerate(result.answers):
-        caption = _caption(answer.outcome, answer.perturbation, result.label)
-        yield Tile(plan.renderer.variant(answer.perturbation).pixels(), f"#{number} {caption}")
-
-
 def draw(
     picture: Picture, image: str, methods: Sequence[str], given: dict[str, Any]
 ) -> tuple[dict[str, Any], int]:
     """One sheet with a section a method; returns what to say of it and the exit code."""
     from probe.show import save_sheet, sheet_of
+    from probe.show.sheet import scored_tiles
 
     prober, code = make_prober(given), 0
+    results: list[Result] = []
     sections: list[tuple[str, Iterable[Tile]]] = []
     plans = []
     for method in methods:
@@ -63,15 +58,19 @@ def draw(
             sections.append((f"{method}: what would be sent", planned_tiles(plan)))
         else:
             result = ask(prober, plan, wanted, given)
+            results.append(result)
             code = HOLES if result.failures else code
             title = f"{method}: what was sent, with its score of {printable(result.label, 60)}"
-            sections.append((title, scored_tiles(plan, result)))
+            sections.append((title, scored_tiles(result, plan.renderer)))
     folder = Path(given["out"]) if given["out"] else None
     path = folder / "variants.png" if folder else Path(f"{stem_of(image)}.variants.png")
-    save_sheet(sheet_of(sections), path)
+    files = [str(save_sheet(sheet_of(sections), path))]
+    if given["report"] and results:
+        about = {"names": methods if len(results) > 1 else (), "command": command_of(image)}
+        files.append(write_report(path.with_suffix(".html"), results, **about))
     if not given["quiet"] and not given["as_json"]:
         click.echo(f"sheet {printable(str(path))}")
-    return {"plans": plans, "files": [str(path)]}, code
+    return {"plans": plans, "files": files}, code
 
 
 def write_variants(
@@ -111,7 +110,7 @@ def write_variants(
         click.echo(said)
         for method in methods:
             verb = f"crop {shown}" if method == "windows" else f"occlude {shown} --method {method}"
-            again = printable(as_given("methods", "write", "api", "force", "out", "codec"))
+            again = printable(as_given("methods", "write", "api", "codec"))
             click.echo(f"next: probe {verb}{again} --scores {where}")
     return {"plans": [planned(plan) for plan in plans], "files": [*files, str(table)]}
 
@@ -122,9 +121,3 @@ def _row(change: Perturbation) -> tuple[str, ...]:
     if isinstance(change, Identity):
         return (name(change), "", "", "", "")
     return (name(change), *(repr(float(edge)) for edge in region_of(change)))
-
-
-def _caption(outcome: Scores | Failure, change: Perturbation, label: str) -> str:
-    score = outcome.get(label) if isinstance(outcome, Scores) else None
-    shown = "no score" if score is None else f"{score:.3g}"
-    return f"whole {shown}" if isinstance(change, Identity) else shown

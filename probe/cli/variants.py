@@ -24,6 +24,7 @@ from probe.cli import options
 @options.design
 @options.cover
 @options.run
+@options.report
 @click.option(
     "--write",
     type=click.Path(),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 
 from probe.result import Result
+from probe.show.files import versions
 from probe.show.words import number
 from probe.text import count, printable
 
@@ -29,7 +29,7 @@ def facts(result: Result) -> list[tuple[str, str]]:
         ("picture", f"{width} x {height} px, sent at {across} x {down} px"),
         ("complete", "yes" if result.complete else "no: it was stopped"),
         *((name, _setting(result.settings[name])) for name in SHOWN if name in result.settings),
-        ("version", f"probe {version('image-api-probe')}"),
+        ("versions", _setting(versions())),
     ]
     if result.p_value is not None:
         rows.append(("shuffled answers give as strong a map", f"{result.p_value:.1%} of the time"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -18,9 +17,10 @@ from probe.finding import finding
 from probe.report import packing
 from probe.report.curves import charts
 from probe.report.facts import facts
-from probe.report.maps import NAME, Places, colours, maps
+from probe.report.maps import NAME, Places, colours, maps, shown_labels
 from probe.report.variants import CELLS, variants
 from probe.result import Result
+from probe.show.convergence import convergence
 from probe.show.files import write_file
 from probe.show.paint import paint
 from probe.text import count, printable
@@ -39,16 +39,20 @@ def page(
     command: str | None = None,
     judged: Mapping[str, Any] | None = None,
     said: str | None = None,
+    after: Image.Image | None = None,
 ) -> str:
     """The page of one run, or of runs over one picture side by side.
 
-    names: of the runs, where there are several. command: what repeats it. judged: the record that
-    `probe judge` wrote of the map. said: what was found, in a sentence; by default of each run.
-    Raises UsageError without a run.
+    names: of the runs, where there are several. command: what repeats it, by default what the
+    runs' settings say. judged: the record that `probe judge` wrote of the map. said: what was
+    found, in a sentence; by default of each run. after: the picture as it was covered in the end.
+    Raises UsageError without a run, and for runs over several pictures.
     """
     runs = [results] if isinstance(results, Result) else list(results)
     if not runs:
         raise UsageError("a report is of at least one run")
+    if len({run.settings.get("digest") for run in runs}) > 1:
+        raise UsageError("the runs are of different pictures: give those of one")
     heads = [printable(name, 60) for name in names] or [""] * len(runs)
     panels = [_panel(result, head) for result, head in zip(runs, heads, strict=True)]
     template = _environment().get_template("report.html")
@@ -58,7 +62,8 @@ def page(
         title=name.replace("\\", "/").rsplit("/", 1)[-1],
         panels=panels,
         said=said or " ".join(finding(result) for result in runs),
-        command=None if command is None else printable(command, 2000),
+        commands=[printable(one, 2000) for one in _commands(runs, command)],
+        after=None if after is None else packing.picture(_bounded(after)),
         charts=charts(judged),
         verdict=None if judged is None else printable(str(judged.get("verdict", "")), 1000),
         style=style,
@@ -78,9 +83,7 @@ def save_report(text: str, path: Path) -> Path:
 def _panel(result: Result, head: str) -> dict[str, Any]:
     places = Places.of(result.canvas.send)
     made = maps(result, places)
-    labels = [result.label, *(one for one in result.labels if one != result.label)]
-    labels.sort(key=lambda label: (label != result.label, -result.reference.get(label, 0.0)))
-    shown = labels[: len(made)]
+    shown = shown_labels(result)[: len(made)]
     return {
         "head": head,
         "result": result,
@@ -107,9 +110,19 @@ def _panel(result: Result, head: str) -> dict[str, Any]:
 def _picture(result: Result) -> str | None:
     if result.image is None:
         return None
-    shown = result.image.copy()
+    return packing.picture(_bounded(result.image))
+
+
+def _bounded(image: Image.Image) -> Image.Image:
+    shown = image.copy()
     shown.thumbnail((LARGEST, LARGEST), reducing_gap=3)
-    return packing.picture(shown)
+    return shown
+
+
+def _commands(runs: Sequence[Result], command: str | None) -> list[str]:
+    """What repeats the page, or each of its runs."""
+    known = [run.settings.get("command") for run in runs] if command is None else [command]
+    return list(dict.fromkeys(str(one) for one in known if one))
 
 
 def _painted(result: Result) -> str:
@@ -117,20 +130,16 @@ def _painted(result: Result) -> str:
 
 
 def _convergence(result: Result) -> list[dict[str, Any]]:
-    """The map after 8, 16, 32 ... answers."""
-    known = [replace(result, answers=result.answers[:n]) for n in _steps(len(result.answers))]
+    """The map after 8, 16, 32 ... answers and the last one, which says no likeness to itself."""
+    steps = convergence(result)
     return [
         {
-            "answers": len(part.answers),
-            "picture": packing.picture(_map_at(part.heatmap(), result.image, SMALL)),
+            "answers": step.answers,
+            "likeness": None if step is steps[-1] else step.correlation,
+            "picture": packing.picture(_map_at(step.heatmap, result.image, SMALL)),
         }
-        for part in known
+        for step in steps
     ]
-
-
-def _steps(answers: int) -> list[int]:
-    """8, 16, 32 ... and all."""
-    return [*(8 << n for n in range(20) if 8 << n < answers), answers]
 
 
 def _map_at(heatmap: Any, image: Image.Image | None, side: int) -> Image.Image:

@@ -26,7 +26,7 @@ def server():
 
 KEYS = """
 schema label reference calls answers requests cost failures seconds files method backend picture
-strongest noise complete exit_code notes currency
+strongest noise complete exit_code notes currency throttled
 """.split()  # noqa: SIM905
 
 
@@ -42,6 +42,7 @@ def test_occlude_says_what_was_found_where_the_files_are_and_what_it_cost(run, p
     assert url == f"{server.url} --codec png"
     files = [name for name in os.listdir("planted.probe") if not name.startswith(".")]
     assert sorted(files) == [
+        "answers.json",
         "map.npy",
         "map.npz",
         "overlay.png",
