@@ -25,7 +25,9 @@ COMMANDS = {
     "judge": "probe.cli.judge",
     "redact": "probe.cli.redact",
     "compare": "probe.cli.compare",
+    "report": "probe.cli.report",
     "providers": "probe.cli.providers",
+    "studio": "probe.cli.studio",
     "serve": "probe.cli.serve",
     "ledger": "probe.cli.ledger",
 }

@@ -1,0 +1,62 @@
+"""probe studio: a page on this machine that shows the map while it grows."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from probe.cli import options
+
+if TYPE_CHECKING:
+    from probe.studio.server import Server
+
+
+@click.command()
+@click.option(
+    "--port",
+    default=0,
+    type=click.IntRange(0, 65535),
+    help="Of the page, on this machine alone; any free one here.",
+)
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+@click.option(
+    "--ledger",
+    type=click.Path(path_type=Path),
+    envvar="PROBE_LEDGER",
+    help="The file that answers are kept in; pictures and runs are kept beside it.",
+)
+@options.reach
+@options.quiet
+@options.debug
+def studio(port: int, no_browser: bool, ledger: Path | None, quiet: bool, **given: Any) -> int:
+    """Open a page to probe pictures, watch maps grow, compare and redact, until Ctrl-C.
+
+    It asks by the same functions as the other commands, shows what a run costs before it is paid,
+    and is reachable from this machine alone, by the address that is printed. What was uploaded and
+    found is kept in LEDGER.studio, beside the ledger.
+    """
+    from probe.ledger import default_path
+    from probe.studio import serve_forever
+
+    if given["debug"]:
+        import logging
+
+        logging.basicConfig(format="%(name)s: %(message)s")
+        logging.getLogger("probe.studio").setLevel(logging.DEBUG)
+
+    def ready(server: Server) -> None:
+        click.echo(f"studio at {server.url} (Ctrl-C ends it)")
+        if not no_browser:
+            Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
+
+    connection = options.connection_of(given)
+    try:
+        serve_forever(ledger or default_path(), port, connection, ready)
+    except KeyboardInterrupt:
+        if not quiet:
+            click.echo("stopped; what had arrived is saved", err=True)
+    return 0
