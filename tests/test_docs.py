@@ -42,6 +42,7 @@ def place(tmp_path_factory):
     scripts = str(Path(sys.executable).parent)
     environment = os.environ | {
         "PROBE_LEDGER": str(folder / "ledger.db"),
+        "BROWSER": "true",
         "PATH": scripts + os.pathsep + os.environ["PATH"],
     }
     return folder, environment
@@ -53,12 +54,12 @@ def test_every_command_of_the_docs_runs_in_its_order(place):
     servers = []
     try:
         for command in COMMANDS:
-            if command.startswith("probe serve"):
+            if command.startswith(("probe serve", "probe studio")):
                 server = subprocess.Popen(
                     command.split(), cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
                 )
                 servers.append(server)
-                assert "serving" in server.stdout.readline()
+                assert " at http://127.0.0.1:" in server.stdout.readline()
                 continue
             done = subprocess.run(
                 command, shell=True, cwd=folder, env=environment, capture_output=True, text=True
