@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count as numbers
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from probe.cli.designs import method_options
-from probe.errors import LedgerError, OutputError, UsageError
+from probe.errors import LedgerError, UsageError
 from probe.plan.words import describe
 from probe.text import printable
 
@@ -75,9 +75,8 @@ def held_folder(
     Without --out it is NAME.ENDING, or the next of NAME-2.ENDING, NAME-3.ENDING ... that is free
     or holds this very plan, which `record` says. Another plan's --out is refused without --force.
     """
-    from filelock import FileLock, Timeout
-
     from probe.show import mark_folder, open_folder
+    from probe.show.holding import held
 
     for number in numbers(1):
         folder = Path(given["out"] or f"{name}{'' if number == 1 else f'-{number}'}.{ending}")
@@ -89,34 +88,17 @@ def held_folder(
                 f"{printable(str(folder))} holds the results of another run: "
                 "choose another --out, or --force to write over it"
             )
-    lock, holder = FileLock(folder / ".lock", timeout=0), folder / ".pid"
-    try:
-        lock.acquire()
-        holder.write_text(str(os.getpid()))
-    except Timeout as error:
-        raise OutputError(
-            f"another probe{_number(holder)} is writing {printable(str(folder))} right now: wait "
-            "until it is done, or choose another --out"
-        ) from error
-    except OSError as error:
-        lock.release()
-        raise OutputError(
-            f"cannot write into {printable(str(folder))}: {error.strerror or error}"
-        ) from error
-    try:
+    shown = printable(str(folder))
+
+    def taken(number: str) -> str:
+        return (
+            f"another probe{number} is writing {shown} right now: wait until it is done, or "
+            "choose another --out"
+        )
+
+    with held(folder, taken):
         mark_folder(folder, digest)
         yield folder
-    finally:
-        with suppress(OSError):
-            holder.unlink()
-        lock.release()
-
-
-def _number(holder: Path) -> str:
-    """Which process wrote this file, in words; it may be about to."""
-    with suppress(OSError, ValueError):
-        return f" (process {int(holder.read_text())})"
-    return ""
 
 
 def allow(

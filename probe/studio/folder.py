@@ -12,22 +12,20 @@ LEDGER.studio/
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from probe.errors import OutputError, UsageError
 from probe.image import Picture, open_image
 from probe.result import Result
-from probe.show.files import write_file
+from probe.show import holding
+from probe.show.files import write_file, write_json
 from probe.studio.pictures import Missing, Named
 from probe.text import printable
 
@@ -71,8 +69,7 @@ class RunFolder:
 
     def write_json(self, name: str, record: Mapping[str, Any]) -> None:
         """Raises OutputError."""
-        text = json.dumps({"schema": SCHEMA, **record}, indent=1, allow_nan=False)
-        self.write(name, f"{text}\n".encode())
+        write_json(self.path / name, {"schema": SCHEMA, **record}, indent=1)
 
     def reopen(self) -> None:
         """It runs again; what was saved before stays until there is more."""
@@ -150,35 +147,30 @@ def held(ledger: Path) -> Iterator[Folder]:
     Raises OutputError where another one has it, or it cannot be written.
     """
     path = ledger.with_name(f"{ledger.name}.studio")
-    lock, holder = FileLock(path / ".lock", timeout=0), path / ".pid"
+    shown = printable(str(ledger), 300)
+
+    def taken(number: str) -> str:
+        return (
+            f"another studio{number} has the ledger {shown}: use its page, or choose another "
+            "--ledger"
+        )
+
     folder = Folder(path)
-    try:
+    with _writable(path):
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock.acquire()
-        holder.write_text(str(os.getpid()))
-        folder.runs.mkdir(exist_ok=True)
-        shutil.rmtree(folder.uploads, ignore_errors=True)
-        folder.uploads.mkdir(exist_ok=True)
-    except Timeout as error:
-        raise OutputError(
-            f"another studio{_number(holder)} has the ledger {printable(str(ledger), 300)}: use "
-            "its page, or choose another --ledger"
-        ) from error
+    with holding.held(path, taken):
+        with _writable(path):
+            folder.runs.mkdir(exist_ok=True)
+            shutil.rmtree(folder.uploads, ignore_errors=True)
+            folder.uploads.mkdir(exist_ok=True)
+        yield folder
+
+
+@contextmanager
+def _writable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        lock.release()
         raise OutputError(
             f"cannot write into {printable(str(path), 300)}: {error.strerror or error}"
         ) from error
-    try:
-        yield folder
-    finally:
-        with suppress(OSError):
-            holder.unlink()
-        lock.release()
-
-
-def _number(holder: Path) -> str:
-    """Which process wrote this file, in words; it may be about to."""
-    with suppress(OSError, ValueError):
-        return f" (process {int(holder.read_text())})"
-    return ""

@@ -12,6 +12,7 @@ from PIL import Image
 
 from probe.api.secrets import redacted
 from probe.errors import Interrupted, LimitReached, ProbeError
+from probe.progress import Progress
 from probe.result import Result
 from probe.signals import stop_thread
 from probe.studio.drawing import SIDE, Drawn, draw, thumb
@@ -47,6 +48,9 @@ class Live:
         self.version = 0
         self.state = "starting"
         self.said = ""
+        self._progress = Progress(
+            offer.plan.answers, offer.plan.calls, throttling=lambda: offer.prober.throttling
+        )
         self._before = run.ended or {}
         self._wanted = "go"
         self._changed = Condition()
@@ -91,6 +95,7 @@ class Live:
             "state": state,
             "said": said,
             "version": version,
+            "line": "" if result is None else self._progress.line(result),
             "answers": 0,
             "total": plan.answers,
             "calls": 0,

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import contextmanager
 from queue import SimpleQueue
 from types import SimpleNamespace
 
@@ -171,13 +172,13 @@ def test_a_closed_studio_stops_its_runs_and_another_goes_on(gated, tmp_path, led
 
 
 def test_a_killed_studio_leaves_a_run_to_go_on_with(gated, tmp_path, ledger):
-    studio = start_studio(ledger)
-    visitor = Visitor(studio.url)
-    run = visitor.start(picture=visitor.upload(), api=gated.url)
-    gated.model.open(4)
-    visitor.until(run, "running")
-    studio.kill()
-    studio.wait()
+    with started(ledger) as (studio, url):
+        visitor = Visitor(url)
+        run = visitor.start(picture=visitor.upload(), api=gated.url)
+        gated.model.open(4)
+        visitor.until(run, "running")
+        studio.kill()
+        studio.wait()
     gated.model.open()
     with served(ledger) as visitor:
         page = visitor.page(f"/runs/{run}")
@@ -190,36 +191,37 @@ def test_a_killed_studio_leaves_a_run_to_go_on_with(gated, tmp_path, ledger):
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_signal_ends_it_and_saves_what_has_arrived(gated, ledger, name):
-    studio = start_studio(ledger)
-    visitor = Visitor(studio.url)
-    run = visitor.start(picture=visitor.upload(), api=gated.url)
-    gated.model.open(4)
-    visitor.until(run, "running")
-    news = visitor.news(run)
-    next(news)
-    studio.send_signal(getattr(signal, name))
-    gated.model.open()
-    for _ in news:
-        pass
-    _, err = studio.communicate(timeout=30)
-    assert studio.returncode == 0, err
-    assert err == "stopped; what had arrived is saved\n"
+    with started(ledger) as (studio, url):
+        visitor = Visitor(url)
+        run = visitor.start(picture=visitor.upload(), api=gated.url)
+        gated.model.open(4)
+        visitor.until(run, "running")
+        news = visitor.news(run)
+        next(news)
+        studio.send_signal(getattr(signal, name))
+        gated.model.open()
+        for _ in news:
+            pass
+        _, err = studio.communicate(timeout=30)
+        assert studio.returncode == 0, err
+        assert err == "stopped; what had arrived is saved\n"
     ended = json.loads((runs_folder(ledger) / run / "ended.json").read_text())
     assert ended["state"] in ("stopped", "complete")
     assert (runs_folder(ledger) / run / "map.npy").exists()
 
 
-class Started(subprocess.Popen):
-    url = ""
-
-
-def start_studio(ledger):
+@contextmanager
+def started(ledger):
+    """The command in a process of its own, and its address."""
     words = [sys.executable, "-m", "probe", "studio", "--no-browser", "--ledger", str(ledger)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    studio = Started(words, **pipes, env=os.environ | {"PYTHONUNBUFFERED": "1"})
-    said = studio.stdout.readline()
-    studio.url = re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", said)[0]
-    return studio
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(words, **pipes, env=environment) as studio:
+        try:
+            said = studio.stdout.readline()
+            yield studio, re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", said)[0]
+        finally:
+            studio.kill()
 
 
 def test_a_second_studio_on_the_ledger_is_refused(studio, ledger, capsys):

@@ -12,10 +12,8 @@ const OVER = ['complete', 'stopped', 'failed'];
 let shown = 0;
 
 function numbers(view) {
-  const found = [
-    ['Answers', `${view.answers} of ${view.total}`],
-    ['Calls', `${view.calls}, at most ${view.most}`],
-  ];
+  $('line').textContent = view.line;
+  const found = [['Calls', `${view.calls}, at most ${view.most}`]];
   if (view.cost !== null) found.push(['Cost', `${short(view.cost)} ${view.currency}`]);
   if (view.label) found.push([view.label, short(view.score)]);
   if (view.failures) found.push(['Failures', `${view.failures} (last: ${view.failed})`]);
