@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
+
+from probe.errors import UsageError
 
 
 def printable(text: str, limit: int | None = None) -> str:
@@ -31,3 +34,16 @@ def inert(text: str) -> str:
 def count(number: int, noun: str) -> str:
     """`1 call`, `2 calls`, `1,024 calls`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def pairs(settings: Iterable[str], named: str) -> dict[str, str]:
+    """What KEY=VALUE say, in their order; UsageError, beginning with `named`, where there is no
+    `=` or a key comes twice."""
+    found: dict[str, str] = {}
+    for setting in settings:
+        key, sign, value = setting.partition("=")
+        if not sign or not key or key in found:
+            wrong = "is given twice" if key in found else "is not KEY=VALUE"
+            raise UsageError(f"{named} {printable(setting, 60)!r} {wrong}")
+        found[key] = value
+    return found

@@ -33,22 +33,17 @@ def _named(method: str, settings: tuple[str, ...]) -> dict[str, Any]:
         return {}
     from probe.errors import UsageError
     from probe.methods import method as named_method
-    from probe.text import printable
+    from probe.text import pairs, printable
 
     chosen = named_method(method)
     found: dict[str, Any] = {}
-    for setting in settings:
-        name, sign, text = setting.partition("=")
-        if not sign or not name or name in found:
-            again = "is given twice" if name in found else "is not KEY=VALUE"
-            raise UsageError(f"--option {printable(setting, 60)!r} {again}")
+    for name, text in pairs(settings, "--option").items():
         chosen.settle({name: None})
         try:
             found[name] = _read(text, chosen.options[name])
         except ValueError:
-            raise UsageError(
-                f"--option {printable(setting, 60)!r}: {name} takes {_kind(chosen.options[name])}"
-            ) from None
+            shown, kind = printable(f"{name}={text}", 60), _kind(chosen.options[name])
+            raise UsageError(f"--option {shown!r}: {name} takes {kind}") from None
     return found
 
 

@@ -179,21 +179,6 @@ def open_picture(image: str, given: dict[str, Any]) -> Picture:
     return open_image(image, background=(red, green, blue), frame=given["frame"])
 
 
-def variables(given: dict[str, Any]) -> dict[str, str]:
-    """What --set KEY=VALUE says; UsageError where there is no `=` or a key comes twice."""
-    from probe.errors import UsageError
-    from probe.text import printable
-
-    found: dict[str, str] = {}
-    for setting in given["settings"]:
-        key, sign, value = setting.partition("=")
-        if not sign or not key or key in found:
-            again = "is given twice" if key in found else "is not KEY=VALUE"
-            raise UsageError(f"--set {printable(setting, 60)!r} {again}")
-        found[key] = value
-    return found
-
-
 def connection_of(given: dict[str, Any]) -> Connection:
     from probe.backends.connection import Connection
 
@@ -203,8 +188,9 @@ def connection_of(given: dict[str, Any]) -> Connection:
 def make_backend(spec: str, given: dict[str, Any]) -> Backend:
     """The backend that a name, URL or file and the options of `connection` mean."""
     from probe.backends import resolve
+    from probe.text import pairs
 
-    return resolve(spec, variables(given), connection_of(given))
+    return resolve(spec, pairs(given["settings"], "--set"), connection_of(given))
 
 
 def start_logging(given: dict[str, Any]) -> None:

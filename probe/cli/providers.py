@@ -12,7 +12,7 @@ import click
 
 from probe.cli import options
 from probe.errors import ContractError, OutputError, UsageError
-from probe.text import count, printable
+from probe.text import count, pairs, printable
 
 if TYPE_CHECKING:
     from probe.providers.detect import Detection
@@ -67,7 +67,7 @@ def show(name: str, **given: Any) -> None:
     from probe.cli.tables import page, record_of
     from probe.providers.known import details
 
-    about = details(name, options.variables(given))
+    about = details(name, pairs(given["settings"], "--set"))
     if given["as_json"]:
         click.echo(json.dumps({"schema": 1, **record_of(about)}))
     else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +17,7 @@ from probe.report import packing
 from probe.report.curves import charts
 from probe.report.facts import facts
 from probe.report.maps import NAME, Places, colours, maps, shown_labels
+from probe.report.templates import templates
 from probe.report.variants import CELLS, variants
 from probe.result import Result
 from probe.show.convergence import convergence
@@ -26,8 +26,9 @@ from probe.show.paint import paint
 from probe.text import count, printable
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    pass
 
+DIFFERENT = "these are runs over different pictures: choose runs over one"
 SMALL = 200
 LARGEST = 1024
 
@@ -52,10 +53,10 @@ def page(
     if not runs:
         raise UsageError("a report is of at least one run")
     if len({run.settings.get("digest") for run in runs}) > 1:
-        raise UsageError("the runs are of different pictures: give those of one")
+        raise UsageError(DIFFERENT)
     heads = [printable(name, 60) for name in names] or [""] * len(runs)
     panels = [_panel(result, head) for result, head in zip(runs, heads, strict=True)]
-    template = _environment().get_template("report.html")
+    template = templates("probe.report").get_template("report.html")
     style, script = _asset("report.css"), _asset("view.js")
     name = printable(str(runs[0].settings.get("picture", "a picture")), NAME)
     return template.render(
@@ -147,20 +148,6 @@ def _map_at(heatmap: Any, image: Image.Image | None, side: int) -> Image.Image:
     factor = min(1.0, side / max(width, height))
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     return paint(heatmap, None if image is None else image.resize(size), size)
-
-
-@cache
-def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    folder = str(files("probe.report") / "page")
-    return Environment(
-        loader=FileSystemLoader(folder),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def _asset(name: str) -> str:

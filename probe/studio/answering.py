@@ -5,22 +5,19 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from functools import cache, wraps
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from probe import __version__
 from probe.errors import BackendError, ImageError, LimitReached, ProbeError, StorageError
+from probe.report.templates import templates
 from probe.studio.desk import Busy, Desk
 from probe.studio.folder import RunFolder
 from probe.studio.live import Live, one_line
 from probe.studio.pictures import Missing
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 log = logging.getLogger(__name__)
 
@@ -117,22 +114,8 @@ def calls_of(given: Any) -> int:
     return calls
 
 
-@cache
-def _templates() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    folder = str(files("probe.studio") / "page")
-    return Environment(
-        loader=FileSystemLoader(folder),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
 def html(name: str, status: int = 200, **context: Any) -> Response:
-    text = _templates().get_template(name).render(version=__version__, **context)
+    text = templates("probe.studio").get_template(name).render(version=__version__, **context)
     return HTMLResponse(text, status)
 
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from probe.errors import ProbeError, UsageError
+from probe.errors import ProbeError
 from probe.ledger.database import Database
 from probe.ledger.scan import scan
 from probe.report import page
@@ -20,7 +20,6 @@ from probe.text import printable
 PAGE = 60
 """So many runs at once."""
 STRANGERS = 200
-DIFFERENT = "these are runs over different pictures: choose two runs over the same one"
 
 STATES = {
     "complete": "finished",
@@ -92,8 +91,6 @@ def _report(path: Path, saved_at: int) -> str:
 def comparison(runs: Sequence[RunFolder]) -> str:
     """Runs over one picture side by side; raises UsageError where their pictures differ."""
     results = [run.result() for run in runs]
-    if len({result.settings.get("digest") for result in results}) > 1:
-        raise UsageError(DIFFERENT)
     return page(results, names=[_name(run, results[0].label) for run in runs])
 
 

@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, Response
 
 from probe.methods import DEFAULT, METHODS
 from probe.providers.known import Provider, providers
+from probe.report.page import DIFFERENT
 from probe.studio import cover, gallery
 from probe.studio.answering import Refused, desk_of, html, image, run_of
 from probe.studio.desk import Desk, wish_of
@@ -139,7 +140,7 @@ async def compare(request: Request) -> Response:
     def render() -> Response:
         entries = [gallery.entry(desk, run) for run in runs]
         if len({entry.get("digest") for entry in entries}) > 1:
-            raise Refused(400, gallery.DIFFERENT)
+            raise Refused(400, DIFFERENT)
         wrong = next((entry["wrong"] for entry in entries if "wrong" in entry), None)
         if wrong is not None:
             raise Refused(400, wrong)

@@ -19,7 +19,7 @@ from probe.plan.words import describe
 from probe.prober import Prober
 from probe.report.packing import picture as data_uri
 from probe.studio.pictures import small
-from probe.text import count, printable
+from probe.text import count, pairs, printable
 from probe.types import Backend, Identity
 
 MOST_ANSWERS = 4096
@@ -192,11 +192,4 @@ def _settings(value: Any) -> dict[str, str]:
         value = "\n".join(f"{key}={text}" for key, text in value.items())
     if not isinstance(value, str) or len(value) > 10 * LONGEST:
         raise UsageError("settings are KEY=VALUE, one a line")
-    found: dict[str, str] = {}
-    for line in filter(None, map(str.strip, value.splitlines())):
-        key, sign, text = line.partition("=")
-        if not sign or not key or key in found:
-            again = "is given twice" if key in found else "is not KEY=VALUE"
-            raise UsageError(f"the setting {printable(line, 60)!r} {again}")
-        found[key] = text
-    return found
+    return pairs(filter(None, map(str.strip, value.splitlines())), "the setting")

@@ -167,7 +167,7 @@ def test_runs_stand_side_by_side_where_they_are_of_one_picture(run, picture, ser
     run("occlude", "other.png", "--api", server.url, "--budget", 8, "-q")
     code, _, err = run("report", "planted.probe", "other.probe", "--out", "both.html")
     assert code == 2
-    assert "of different pictures" in err
+    assert "over different pictures" in err
     assert not Path("both.html").exists()
 
 

@@ -12,7 +12,7 @@ from probe import Prober
 from probe.image import open_image
 from probe.mock import PlantedTarget
 from probe.mock import serve as serve_model
-from probe.studio.gallery import DIFFERENT
+from probe.report.page import DIFFERENT
 from probe.text import printable
 from tests.studio.conftest import PATCH, png
 
