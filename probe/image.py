@@ -32,6 +32,7 @@ from PIL import (  # each of these registers its format in Image.OPEN
 
 from probe.convert import Colour, from_array, orientation, plain, to_rgb, upright
 from probe.errors import ImageError, UsageError
+from probe.scans import check_scans
 from probe.source import open_file, open_stdin, seekable
 from probe.text import printable
 from probe.types import Codec
@@ -214,6 +215,8 @@ def _header(file: IO[bytes], what: str) -> Image.Image:
     else:
         entries = [Image.OPEN[name] for name in FORMATS if name in Image.OPEN]
         openers = [opener for opener, accepts in entries if not accepts or accepts(head) is True]
+    if head.startswith(b"\xff\xd8"):
+        check_scans(file, what)
     for opener in openers:
         file.seek(0)
         try:

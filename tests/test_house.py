@@ -13,9 +13,9 @@ import probe
 
 ROOT = Path(probe.__file__).parent
 ROOMS = """
-errors text types limits source convert image heatmap result progress notes finding perturb estimate
-methods ledger api backends providers signals loop plan snapshot prober judging decide show report
-mock testing studio cli
+errors text types limits source scans convert image heatmap result progress notes finding perturb
+estimate methods ledger api backends providers signals loop plan snapshot prober judging decide show
+report mock testing studio cli
 """.split()  # noqa: SIM905
 WORLDS = {
     "requests": {"api"},

@@ -764,3 +764,19 @@ def test_decoding_is_bounded():
         decode(saved(picture(), "PNG"), max_pixels=10)
     with pytest.raises(ImageError):
         decode(b"nonsense")
+
+
+def progressive(scans_more=0, behind=b""):
+    """A JPEG whose last scan is there so many times more."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 48), (90, 120, 30)).save(buffer, "JPEG", progressive=True)
+    data = buffer.getvalue()
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * scans_more + data[-2:] + behind
+
+
+def test_a_jpeg_that_draws_itself_again_and_again_is_refused_before_it_is_decoded():
+    assert open_image(progressive(20)).image.size == (64, 48)
+    assert open_image(progressive(behind=b"\xff\xda\x00\x02" * 1000)).image.size == (64, 48)
+    with pytest.raises(ImageError, match="more than 100 times"):
+        open_image(progressive(200))

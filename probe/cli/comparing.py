@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from probe.cli.repeating import as_given, command_of
-from probe.cli.reporting import write_report
+from probe.cli.reporting import say_page, write_report
 from probe.cli.running import stem_of
 from probe.cli.sheets import planned_tiles
 from probe.decide.compare_ground import Contender
@@ -19,7 +19,7 @@ from probe.errors import OutputError
 from probe.plan.words import describe, planned
 from probe.progress import Sum
 from probe.show import save_sheet, sheet_of
-from probe.show.comparison import comparison_record
+from probe.show.comparison import comparison_figure, comparison_record
 from probe.show.files import REPORT
 from probe.text import count, printable
 
@@ -55,7 +55,8 @@ def report(found: Comparison, folder: Path, image: str, given: dict[str, Any], c
     files = [str(path) for path in found.save(folder)]
     if given["report"]:
         about = {"names": found.names, "said": _finding(found), "command": command_of(image)}
-        files.append(write_report(folder / REPORT, found.results, **about))
+        pictures = {"Where they differ": comparison_figure(found)}
+        files.append(write_report(folder / REPORT, found.results, pictures=pictures, **about))
     if given["as_json"]:
         click.echo(json.dumps(_record(found, files, code)))
     if given["quiet"]:
@@ -71,6 +72,7 @@ def report(found: Comparison, folder: Path, image: str, given: dict[str, Any], c
     )
     failures = sum(len(result.failures) for result in found.results)
     click.echo(f"maps {printable(files[0])} · {costs} · {count(failures, 'failure')}", err=aside)
+    say_page(files, aside)
     if image != "-" and given["unit"] == "score" and all(r.complete for r in found.results):
         again = f"probe compare {shlex.quote(image)}{as_given('unit')} --unit share"
         click.echo(f"next: {printable(again)}", err=aside)

@@ -15,7 +15,7 @@ import numpy as np
 from probe.cli.options import make_prober, open_picture
 from probe.cli.progress import progress
 from probe.cli.repeating import as_given, command_of
-from probe.cli.reporting import write_report
+from probe.cli.reporting import say_page, write_report
 from probe.cli.running import HOLES, allow, held_folder, stem_of
 from probe.errors import UsageError
 from probe.heatmap import Heatmap
@@ -229,6 +229,7 @@ def _report(
         f"{judgement.seconds:.1f} s · {count(judgement.failures, 'failure')}",
         err=aside,
     )
+    say_page(files, aside)
     if image != "-":
         shown, options = printable(shlex.quote(image)), printable(as_given(*NOT_REPEATED))
         more = f" --budget {2 * max(64, judgement.heatmap.answers)}"

@@ -14,13 +14,13 @@ import click
 from probe.cli.options import make_prober, open_picture
 from probe.cli.previewing import draw
 from probe.cli.repeating import as_given
-from probe.cli.reporting import recorded, write_report
+from probe.cli.reporting import recorded, say_page, write_report
 from probe.cli.running import HOLES, arguments, ask, results_folder, stem_of
 from probe.cli.sheets import planned_tiles
 from probe.errors import ImageError, Interrupted, OutputError, ProbeError, UsageError
 from probe.finding import finding
 from probe.plan.words import describe, planned
-from probe.show.files import REPORT
+from probe.show.files import REPORT, mark_picture
 from probe.text import count, printable
 
 if TYPE_CHECKING:
@@ -111,6 +111,8 @@ def _report(result: Result, folder: Path, image: str, given: dict[str, Any], cod
     """Files, the sentence for people, the object for programs."""
     result = recorded(result, image, given)
     files = [str(path) for path in result.save(folder)]
+    if image != "-":
+        mark_picture(folder, image)
     if given["report"]:
         files.append(write_report(folder / REPORT, [result]))
     if given["as_json"]:
@@ -129,6 +131,7 @@ def _report(result: Result, folder: Path, image: str, given: dict[str, Any], cod
         f"{result.seconds:.1f} s · {count(len(result.failures), 'failure')}",
         err=aside,
     )
+    say_page(files, aside)
     if result.complete and image != "-":
         method, shown = result.settings["method"], printable(shlex.quote(image))
         options = printable(as_given("method"))

@@ -12,6 +12,7 @@ import click
 
 from probe.cli import options
 from probe.cli.repeating import as_given, command_of
+from probe.cli.reporting import say_page
 from probe.text import count, printable
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ def redact(image: str, **given: Any) -> int:
     files = [str(found.save(path))] if found.boxes else []
     if given["report"]:
         before = prober.probe(picture, given["label"], seed=given["seed"])
-        about = {"said": sentence(found), "command": command_of(image), "after": found.image}
+        pictures = {} if found.image is None else {"The picture, covered": found.image}
+        about = {"said": sentence(found), "command": command_of(image), "pictures": pictures}
         files.append(write_report(path.with_suffix(".html"), [before], **about))
     code = HOLES if found.spent.failures and not found.found else 0
     _report(found, files, image, given, code)
@@ -132,9 +134,10 @@ def _report(
     aside, spent = given["as_json"], found.spent
     click.echo(sentence(found), err=aside)
     cost = "" if spent.cost is None else f", {spent.cost:.4g} {spent.currency}"
-    where = f"picture {printable(files[0])} · " if files else ""
+    where = f"picture {printable(files[0])} · " if found.boxes else ""
     click.echo(f"{where}{count(spent.calls, 'call')}{cost}, {spent.seconds:.1f} s", err=aside)
-    if files:
+    say_page(files, aside)
+    if found.boxes:
         again = printable(as_given(*NOT_REPEATED))
         click.echo(f"next: probe occlude {printable(shlex.quote(files[0]))}{again}", err=aside)
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from probe.cli.repeating import command_of
 from probe.errors import UsageError
 from probe.text import printable
@@ -29,6 +31,12 @@ def write_report(path: Path, results: Sequence[Result], **about: Any) -> str:
     from probe.report import page, save_report
 
     return str(save_report(page(results, **about), path))
+
+
+def say_page(files: Sequence[str], aside: bool) -> None:
+    """Where the page is, if there is one among the files; `aside` on stderr."""
+    if files and files[-1].endswith(".html"):
+        click.echo(f"page {printable(files[-1])}", err=aside)
 
 
 def check_page(path: Path, force: bool) -> Path:

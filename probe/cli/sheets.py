@@ -12,7 +12,7 @@ import click
 
 from probe.cli.options import make_prober
 from probe.cli.repeating import as_given, command_of
-from probe.cli.reporting import write_report
+from probe.cli.reporting import say_page, write_report
 from probe.cli.running import HOLES, arguments, ask, stem_of
 from probe.errors import OutputError, UsageError
 from probe.plan.words import describe, planned
@@ -70,6 +70,7 @@ def draw(
         files.append(write_report(path.with_suffix(".html"), results, **about))
     if not given["quiet"] and not given["as_json"]:
         click.echo(f"sheet {printable(str(path))}")
+        say_page(files, aside=False)
     return {"plans": plans, "files": files}, code
 
 

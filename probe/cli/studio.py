@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import webbrowser
 from pathlib import Path
 from threading import Thread
@@ -42,16 +43,16 @@ def studio(port: int, no_browser: bool, ledger: Path | None, quiet: bool, **give
     from probe.ledger import default_path
     from probe.studio import serve_forever
 
+    logging.getLogger("probe.loop").setLevel(logging.ERROR)
     if given["debug"]:
-        import logging
-
         logging.basicConfig(format="%(name)s: %(message)s")
         logging.getLogger("probe.studio").setLevel(logging.DEBUG)
 
     def ready(server: Server) -> None:
         click.echo(f"studio at {server.url} (Ctrl-C ends it)")
         if not no_browser:
-            Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
+            page = server.doorway.resolve().as_uri()
+            Thread(target=webbrowser.open, args=(page,), daemon=True).start()
 
     connection = options.connection_of(given)
     try:

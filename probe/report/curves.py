@@ -9,6 +9,8 @@ from typing import Any
 from probe.errors import UsageError
 
 WIDTH, HEIGHT = 320, 180
+MOST = 50
+"""Curves of controls."""
 GOOD = {
     "deletion": "share covered, hottest first: low is good",
     "insertion": "share shown, hottest first: high is good",
@@ -24,13 +26,13 @@ def charts(judged: Mapping[str, Any] | None) -> list[dict[str, Any]]:
         return []
     try:
         return [_chart(judged, name) for name in GOOD]
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise UsageError("the record of the judgement is damaged: run probe judge again") from error
 
 
 def _chart(judged: Mapping[str, Any], name: str) -> dict[str, Any]:
     own = judged["curves"][name]
-    others = judged["control"][name]
+    others = judged["control"][name][:MOST]
     lines = [_points(own), *map(_points, others)]
     top = max((score for line in lines for _, score in line), default=1.0) or 1.0
     area, error = own["area"], own["stderr"]

@@ -22,7 +22,7 @@ def facts(result: Result) -> list[tuple[str, str]]:
         ("label", result.label),
         ("score of the whole picture", _reference(result)),
         ("service", result.backend or "a Python function"),
-        ("answers", f"{len(result.answers):,}, {count(failures, 'failure')}"),
+        ("answers", f"{len(result.answers):,}, {_from_ledger(result)}{count(failures, 'failure')}"),
         ("calls", f"{result.calls:,} in {count(result.requests, 'request')}"),
         ("cost", cost),
         ("time", f"{result.seconds:.1f} s"),
@@ -36,6 +36,12 @@ def facts(result: Result) -> list[tuple[str, str]]:
     return [(name, printable(str(value), 400)) for name, value in rows]
 
 
+def _from_ledger(result: Result) -> str:
+    """What an earlier run paid for."""
+    known = sum(answer.source == "ledger" for answer in result.answers)
+    return f"{known:,} of them from the ledger, " if known else ""
+
+
 def _reference(result: Result) -> str:
     noise = f" ± {result.noise:.2g}" if result.noise else ""
     return f"{number(result.reference[result.label])}{noise}"
@@ -43,5 +49,9 @@ def _reference(result: Result) -> str:
 
 def _setting(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name}={one}" for name, one in value.items()) or "none"
+        return ", ".join(f"{name}={_option(one)}" for name, one in value.items()) or "none"
     return str(value)
+
+
+def _option(value: Any) -> str:
+    return "-".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

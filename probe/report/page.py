@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -40,31 +41,33 @@ def page(
     command: str | None = None,
     judged: Mapping[str, Any] | None = None,
     said: str | None = None,
-    after: Image.Image | None = None,
+    pictures: Mapping[str, Image.Image] | None = None,
 ) -> str:
     """The page of one run, or of runs over one picture side by side.
 
     names: of the runs, where there are several. command: what repeats it, by default what the
     runs' settings say. judged: the record that `probe judge` wrote of the map. said: what was
-    found, in a sentence; by default of each run. after: the picture as it was covered in the end.
+    found, in a sentence; by default of each run. pictures: more to show, each under its heading.
+    The maps of runs that measure the same have one scale.
     Raises UsageError without a run, and for runs over several pictures.
     """
     runs = [results] if isinstance(results, Result) else list(results)
     if not runs:
         raise UsageError("a report is of at least one run")
-    if len({run.settings.get("digest") for run in runs}) > 1:
+    if len({str(run.settings.get("digest")) for run in runs}) > 1:
         raise UsageError(DIFFERENT)
     heads = [printable(name, 60) for name in names] or [""] * len(runs)
     panels = [_panel(result, head) for result, head in zip(runs, heads, strict=True)]
+    _one_scale([panel["data"]["maps"][0] for panel in panels])
     template = templates("probe.report").get_template("report.html")
     style, script = _asset("report.css"), _asset("view.js")
     name = printable(str(runs[0].settings.get("picture", "a picture")), NAME)
     return template.render(
         title=name.replace("\\", "/").rsplit("/", 1)[-1],
         panels=panels,
-        said=said or " ".join(finding(result) for result in runs),
+        said=said or _said(runs, heads),
         commands=[printable(one, 2000) for one in _commands(runs, command)],
-        after=None if after is None else packing.picture(_bounded(after)),
+        pictures=[(name, packing.picture(_bounded(one))) for name, one in (pictures or {}).items()],
         charts=charts(judged),
         verdict=None if judged is None else printable(str(judged.get("verdict", "")), 1000),
         style=style,
@@ -108,6 +111,19 @@ def _panel(result: Result, head: str) -> dict[str, Any]:
     }
 
 
+def _said(runs: Sequence[Result], heads: Sequence[str]) -> str:
+    named = (f"{head}: " if head else "" for head in heads)
+    return " ".join(f"{name}{finding(run)}" for name, run in zip(named, runs, strict=True))
+
+
+def _one_scale(maps: Sequence[dict[str, Any]]) -> None:
+    """The maps that are shown first can be compared where they measure the same."""
+    if len({(one["kind"], one["unit"]) for one in maps}) == 1:
+        lows, highs = zip(*(one["scale"] for one in maps), strict=True)
+        for one in maps:
+            one["scale"] = [min(lows), max(highs)]
+
+
 def _picture(result: Result) -> str | None:
     if result.image is None:
         return None
@@ -122,8 +138,19 @@ def _bounded(image: Image.Image) -> Image.Image:
 
 def _commands(runs: Sequence[Result], command: str | None) -> list[str]:
     """What repeats the page, or each of its runs."""
-    known = [run.settings.get("command") for run in runs] if command is None else [command]
-    return list(dict.fromkeys(str(one) for one in known if one))
+    if command is not None:
+        return [command]
+    known = [str(run.settings.get("command", "")) for run in runs]
+    return list(dict.fromkeys(one for one in known if _is_own(one)))
+
+
+def _is_own(command: str) -> bool:
+    """Whether it is a command of probe, and nothing else for a shell."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return False
+    return words[:1] == ["probe"] and shlex.join(words) == command
 
 
 def _painted(result: Result) -> str:

@@ -19,13 +19,15 @@ from probe.types import (
     Mask,
     Perturbation,
     Rectangle,
+    Region,
     Scores,
     Window,
     region_of,
 )
 
 MAX_ANSWERS = 1_000_000
-MAX_CELLS = 2**24
+MAX_CELLS = 2**27
+"""Of all masks together."""
 RECTANGLES: dict[str, type[Rectangle]] = {"box": Box, "window": Window, "keep": Keep}
 UNCHANGED = ("identity", "repeat", "full")
 SOURCES = ("sent", "ledger", "same")
@@ -72,16 +74,17 @@ def unpacked(table: Mapping[str, Any]) -> list[Answer]:
     rows = table["answers"]
     if not isinstance(rows, list) or not 1 <= len(rows) <= MAX_ANSWERS:
         raise ValueError("no list of answers")
-    return [_answer(row, lists) for row in rows]
+    answers, room = [], MAX_CELLS
+    for row in rows:
+        if row["source"] not in SOURCES:
+            raise ValueError("no source of an answer")
+        change = _perturbation(row["change"], room)
+        room -= len(change.cells) if isinstance(change, Mask) else 0
+        answers.append(Answer(change, _read(row, lists), row["source"]))
+    return answers
 
 
-def _answer(row: Mapping[str, Any], lists: Sequence[tuple[str, ...]]) -> Answer:
-    if row["source"] not in SOURCES:
-        raise ValueError("no source of an answer")
-    return Answer(_perturbation(row["change"]), _read(row, lists), row["source"])
-
-
-def _perturbation(about: Mapping[str, Any]) -> Perturbation:
+def _perturbation(about: Mapping[str, Any], room: int) -> Perturbation:
     named = about["kind"]
     if named in UNCHANGED:
         return Identity(repeat=_whole(about["repeat"]), full=named == "full")
@@ -89,15 +92,16 @@ def _perturbation(about: Mapping[str, Any]) -> Perturbation:
     if x0 > x1 or y0 > y1:
         raise ValueError("edges in the wrong order")
     if named == "mask":
-        return _mask(about, (x0, y0, x1, y1))
+        return _mask(about, (x0, y0, x1, y1), room)
     return RECTANGLES[named](x0, y0, x1, y1)
 
 
-def _mask(about: Mapping[str, Any], region: tuple[float, float, float, float]) -> Mask:
+def _mask(about: Mapping[str, Any], region: Region, room: int) -> Mask:
+    """room: cells that it may have."""
     unpacker = zlib.decompressobj()
-    cells = unpacker.decompress(b64decode(about["cells"], validate=True), MAX_CELLS)
-    if unpacker.unconsumed_tail:
-        raise ValueError("a mask of too many cells")
+    cells = unpacker.decompress(b64decode(about["cells"], validate=True), room + 1)
+    if len(cells) > room:
+        raise ValueError("masks of too many cells")
     return Mask(cells, _whole(about["columns"]), region, about["smooth"] is True)
 
 

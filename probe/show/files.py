@@ -29,7 +29,9 @@ ANSWERS = "answers.json"
 FILES = ("overlay.png", "map.npy", "map.npz", "scores.csv", ANSWERS, "run.json")
 REPORT = "report.html"
 MARK = ".plan"
+PLACE = ".picture"
 MAX_RECORD = 64 * 2**20
+MAX_LABELS = 1000
 FIXED = ("index", "kind", "x0", "y0", "x1", "y1", "source", "failure")
 
 
@@ -39,7 +41,8 @@ def save_run(result: Result, folder: Path) -> list[Path]:
     overlay.png  the figure of the asked label; left out, with a note in run.json, without a
                  picture or any value to draw.
     map.npy      its values, float32 (H, W). map.npz: the whole map, for `Heatmap.load`.
-    scores.csv   one row an answer, one column a label; empty where there is no score.
+    scores.csv   one row an answer, one column a label; empty where there is no score. Where every
+                 answer brings other labels, the first MAX_LABELS of them.
     answers.json all of it exactly, for `Result.load`.
     run.json     everything needed to repeat the run, and what it cost.
 
@@ -106,6 +109,14 @@ def mark_folder(folder: Path, plan: str) -> None:
     write_file(folder / MARK, lambda file: file.write(plan.encode()))
 
 
+def mark_picture(folder: Path, picture: str) -> None:
+    """Note where the picture lies, seen from the folder, for who reads the run back on this
+    machine; no file that is handed on says so. Raises OutputError."""
+    with suppress(ValueError):  # another drive
+        place = os.path.relpath(picture, folder)
+        write_file(folder / PLACE, lambda file: file.write(os.fsencode(place)))
+
+
 def write_file(path: Path, fill: Callable[[IO[bytes]], Any]) -> Path:
     """Fill a new file beside `path` and put it in its place, or leave nothing behind."""
     part = path.with_name(f".{path.name}.{token_hex(4)}.part")
@@ -132,7 +143,7 @@ def write_json(path: Path, record: Any, indent: int | None = None) -> Path:
 
 def _table(result: Result) -> bytes:
     """scores.csv: numbers with a dot and every digit, text that no spreadsheet will run."""
-    labels = list(dict.fromkeys(label for answer in result.answers for label in _labels(answer)))
+    labels = _columns(result)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([*FIXED, *map(_heading, labels)])
@@ -141,6 +152,13 @@ def _table(result: Result) -> bytes:
         cells = [repr(scores[label]) if label in scores else "" for label in labels]
         writer.writerow([index, *_about(answer), *cells])
     return buffer.getvalue().encode()
+
+
+def _columns(result: Result) -> list[str]:
+    """The labels in the order in which they came: all of the unchanged picture, of others as many
+    as make MAX_LABELS."""
+    found = dict.fromkeys(label for answer in result.answers for label in _labels(answer))
+    return list(found)[: max(MAX_LABELS, len(result.reference))]
 
 
 def _labels(answer: Answer) -> list[str]:

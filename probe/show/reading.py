@@ -18,7 +18,7 @@ from probe.methods import METHODS
 from probe.perturb import parse_fill
 from probe.result import Result, check_label, for_label
 from probe.show.answers import finite, unpacked
-from probe.show.files import ANSWERS, MAX_RECORD, SCHEMA
+from probe.show.files import ANSWERS, MAX_RECORD, PLACE, SCHEMA
 from probe.text import printable
 from probe.types import Canvas, Scores
 
@@ -26,15 +26,16 @@ MAX_TABLE = 256 * 2**20
 MAX_SIDE = 100_000
 MAX_SEND = 50_000_000
 MAX_NOTES = 1000
+MAX_PLACE = 4096
 AGAIN = "run the same command again, which costs no call"
 
 
 def load_run(folder: Path, image: Any = None) -> Result:
     """The Result that `save_run` wrote into `folder`; its maps are the same bit for bit.
 
-    image: the picture, as anything that `open_image` takes. Without it, it is looked for by its
-    name in the folder, beside it and in the current one; where it is not found, or is another one
-    by now, the Result has no picture.
+    image: the picture, as anything that `open_image` takes. Without it, it is looked for where it
+    was, and by its name in the folder, beside it and in the current one; where it is not found, or
+    is another one by now, the Result has no picture.
 
     Raises UsageError where there is no run, its files are damaged or of another version, or the
     picture that was given is another one.
@@ -170,20 +171,30 @@ def _picture(folder: Path, result: Result, image: Any) -> Picture | None:
     opened = partial(open_image, background=_colour(result.settings), frame=_frame(result.settings))
     if image is not None:
         picture = opened(image)
-        if picture.digest != digest:
+        if picture.digest != digest or picture.image.size != result.canvas.size:
             raise UsageError(
                 f"the run in {_shown(folder)} is of another picture: give the one it was made of"
             )
         return picture
-    name = os.path.basename(str(result.settings.get("picture", "")))
-    if name in ("", ".", ".."):
-        return None
-    for place in (folder, folder.resolve().parent, Path()):
+    for path in _places(folder, str(result.settings.get("picture", ""))):
         with suppress(ProbeError, OSError, ValueError):
-            picture = opened(place / name)
-            if picture.digest == digest:
+            if not path.is_file():
+                continue
+            picture = opened(path)
+            if picture.digest == digest and picture.image.size == result.canvas.size:
                 return picture
     return None
+
+
+def _places(folder: Path, picture: str) -> list[Path]:
+    """Where a picture of this name may lie: where it was, in the folder, beside it, and here."""
+    name, found = os.path.basename(picture), []
+    with suppress(OSError):
+        if (folder / PLACE).stat().st_size <= MAX_PLACE:
+            found.append(folder / os.fsdecode((folder / PLACE).read_bytes()))
+    if name not in ("", ".", ".."):
+        found += [place / name for place in (folder, folder.resolve().parent, Path())]
+    return found
 
 
 def _colour(settings: Mapping[str, Any]) -> tuple[int, int, int]:

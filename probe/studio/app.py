@@ -43,6 +43,7 @@ ASKED: dict[str, Handler] = {
     "/runs/{id}/resume": asks.resume,
     "/runs/{id}/pause": asks.pause,
     "/runs/{id}/stop": asks.stop,
+    "/runs/{id}/delete": asks.delete,
     "/runs/{id}/cover": asks.cover_boxes,
     "/runs/{id}/covered/{key}/score": asks.score,
 }

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from probe.studio import cover, gallery
 from probe.studio.answering import body_of, calls_of, desk_of, image, json_of, live_of, run_of
+from probe.studio.aside import aside
 from probe.studio.desk import Desk
 from probe.studio.live import OVER, Live
 from probe.studio.pictures import MAX_BYTES, Missing, shown
@@ -49,7 +50,7 @@ async def plan(request: Request) -> Response:
         offer = _offer(desk_of(request), given)
         return offer.record() | {"samples": offer.samples()}
 
-    return JSONResponse(await run_in_threadpool(ask))
+    return JSONResponse(await aside(ask))
 
 
 def _offer(desk: Desk, given: Any) -> Offer:
@@ -72,7 +73,7 @@ async def start(request: Request) -> Response:
 async def again(request: Request) -> Response:
     """What resuming the run costs."""
     run, desk = run_of(request), desk_of(request)
-    return JSONResponse(await run_in_threadpool(lambda: desk.offer_again(run).record()))
+    return JSONResponse(await aside(lambda: desk.offer_again(run).record()))
 
 
 async def resume(request: Request) -> Response:
@@ -94,6 +95,12 @@ async def pause(request: Request) -> Response:
 
 async def stop(request: Request) -> Response:
     live_of(request).stop()
+    return JSONResponse({})
+
+
+async def delete(request: Request) -> Response:
+    run, desk = run_of(request), desk_of(request)
+    await run_in_threadpool(desk.delete, run)
     return JSONResponse({})
 
 

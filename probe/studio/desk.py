@@ -71,6 +71,12 @@ class Desk:
             run.reopen()
             self._launch(live)
 
+    def delete(self, run: RunFolder) -> None:
+        """Its picture, map and pages; answers stay in the ledger. Raises Busy while it runs."""
+        if self.live(run.id) is not None:
+            raise Busy("this run is going on: stop it first")
+        run.delete()
+
     def live(self, id: str) -> Live | None:
         """The run while it is going on."""
         with self._lock:

@@ -17,6 +17,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -75,6 +76,13 @@ class RunFolder:
         """It runs again; what was saved before stays until there is more."""
         (self.path / "ended.json").unlink(missing_ok=True)
 
+    def delete(self) -> None:
+        """Raises OutputError where the disk refuses."""
+        try:
+            shutil.rmtree(self.path)
+        except OSError as error:
+            raise OutputError(f"cannot delete the run {self.id}: {error.strerror}") from error
+
     def picture(self) -> Picture:
         """As uploaded, under the name that it came with."""
         return open_image(Named(self._bytes("picture"), str(self.request["name"])))
@@ -115,6 +123,17 @@ class Folder:
         self.runs = path / "runs"
         self.uploads = path / "uploads"
 
+    def doorway(self, url: str) -> Path:
+        """A file that leads there, for this user alone: who else is on the machine can read what
+        a browser is started with."""
+        path = self.path / "open.html"
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(
+            f'<!doctype html><meta http-equiv="refresh" content="0;url={escape(url)}">', "utf-8"
+        )
+        return path
+
     def run(self, id: str) -> RunFolder:
         """By its ID, which may be anything; raises Missing where there is none."""
         if not ID.fullmatch(id) or not (self.runs / id).is_dir():
@@ -123,6 +142,8 @@ class Folder:
 
     def all(self) -> list[RunFolder]:
         """The newest first."""
+        if not self.runs.is_dir():
+            return []
         names = sorted((path.name for path in self.runs.iterdir()), reverse=True)
         return [RunFolder(self.runs / name) for name in names if ID.fullmatch(name)]
 

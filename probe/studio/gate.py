@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
+from secrets import token_urlsafe
 from urllib.parse import parse_qs
 
 from starlette.datastructures import MutableHeaders
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SAFE = ("GET", "HEAD")
@@ -31,6 +31,11 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
+ENTER = (
+    '<!doctype html><html lang="en"><title>probe studio</title>'
+    '<meta http-equiv="refresh" content="0;url=/"><p><a href="/">The studio</a></p></html>'
+)
+"""Goes on by itself: a strict cookie is not sent where another page led here."""
 LOST = (
     "This page opens by the whole address, with its token, that `probe studio` printed when it "
     "was started.\n"
@@ -40,15 +45,16 @@ LOST = (
 class Gate:
     """Lets requests through to `app` that come by this address, with the token, from itself.
 
-    The token comes once, in the address that was printed, and becomes a cookie that no script
-    sees. Host has to be this very address, so that no name that leads here is believed (DNS
-    rebinding); what changes anything has to come from a page of this origin. `port` is part of the
-    cookie's name: cookies are shared by all ports.
+    The token comes in the address that was printed, and lets in to a cookie of another value that
+    no script sees. Host has to be this very address, so that no name that leads here is believed
+    (DNS rebinding); what changes anything has to come from a page of this origin. `port` is part
+    of the cookie's name: cookies are shared by all ports.
     """
 
     def __init__(self, app: ASGIApp, token: str, port: int) -> None:
         self._app = app
-        self._token = token.encode()
+        self._token = token
+        self._pass = token_urlsafe(24)
         self._hosts = (f"127.0.0.1:{port}", f"localhost:{port}")
         self._cookie = f"probe-studio-{port}"
 
@@ -76,28 +82,25 @@ class Gate:
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token")
         if given is not None and scope["path"] == "/" and scope["method"] in SAFE:
             return self._enter(given[0])
-        if not self._is_token(self._cookie_of(found)):
+        if not self._has_pass(headers):
             return PlainTextResponse(LOST, 403)
         if scope["method"] not in SAFE and not _from_here(found, hosts[0]):
             return PlainTextResponse("Only the studio's own page may ask for this.\n", 403)
         return None
 
     def _enter(self, token: str) -> Response:
-        if not self._is_token(token):
+        if not hmac.compare_digest(token.encode("utf-8", "replace"), self._token.encode()):
             return PlainTextResponse(LOST, 403)
-        answer = RedirectResponse("/", 303)
-        answer.set_cookie(self._cookie, token, path="/", httponly=True, samesite="strict")
+        answer = HTMLResponse(ENTER)
+        answer.set_cookie(self._cookie, self._pass, path="/", httponly=True, samesite="strict")
         return answer
 
-    def _cookie_of(self, headers: Mapping[str, bytes]) -> str:
-        try:
-            morsel = SimpleCookie(headers.get("cookie", b"").decode("latin-1")).get(self._cookie)
-        except CookieError:
-            return ""
-        return "" if morsel is None else morsel.value
-
-    def _is_token(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode(), self._token)
+    def _has_pass(self, headers: list[tuple[str, bytes]]) -> bool:
+        """Whatever other cookies there are: those of all ports of this machine come along."""
+        cookies = b";".join(value for name, value in headers if name == "cookie").split(b";")
+        pairs = [cookie.strip().partition(b"=") for cookie in cookies]
+        given = [value for name, _, value in pairs if name == self._cookie.encode()]
+        return any(hmac.compare_digest(value, self._pass.encode()) for value in given)
 
 
 def _from_here(headers: Mapping[str, bytes], host: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, cast
 from PIL import Image
 
 from probe.api.secrets import redacted
-from probe.errors import Interrupted, LimitReached, ProbeError
+from probe.errors import Interrupted, LimitReached, OutputError, ProbeError
 from probe.progress import Progress
 from probe.result import Result
 from probe.signals import stop_thread
@@ -126,7 +126,8 @@ class Live:
         except (ProbeError, Interrupted) as error:
             result = error.partial
             goes_on = isinstance(error, (Interrupted, LimitReached))
-            ending = Ending("stopped" if goes_on else "failed", one_line(error))
+            said = "" if str(error) == STOPPED else one_line(error)
+            ending = Ending("stopped" if goes_on else "failed", said)
         except Exception as error:
             ending = Ending("failed", f"a bug of ours, {type(error).__name__}: {one_line(error)}")
         try:
@@ -134,7 +135,8 @@ class Live:
         except Exception as error:
             ending = Ending("failed", one_line(error))
             with suppress(ProbeError):
-                self.run.write_json("ended.json", vars(ending))
+                if self.run.path.is_dir():
+                    self.run.write_json("ended.json", vars(ending))
         self._ended(self)
         with self._changed:
             self.result = result or self.result
@@ -165,6 +167,8 @@ class Live:
             return self._wanted == "go"
 
     def _keep(self, result: Result | None, ending: Ending) -> None:
+        if not self.run.path.is_dir():
+            raise OutputError("the folder of this run is gone: its answers are in the ledger")
         record: dict[str, Any] = {"state": ending.state, "said": ending.said}
         if result is not None:
             result.save(self.run.path)

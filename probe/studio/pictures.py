@@ -59,7 +59,11 @@ class Upload:
         }
 
     def open(self) -> Picture:
-        return open_image(Named(self.path.read_bytes(), self.name))
+        """Raises Missing where its file was taken away."""
+        try:
+            return open_image(Named(self.path.read_bytes(), self.name))
+        except FileNotFoundError as error:
+            raise Missing(self.id) from error
 
 
 class Uploads:

@@ -30,6 +30,7 @@ class Server:
         self.port: int = port
         self.url = f"http://{HOST}:{port}/?token={token}"
         self.desk = desk
+        self.doorway = desk.folder.doorway(self.url)
         self._listener = listener
         config = uvicorn.Config(
             make(desk, token, port, lambda: self._uvicorn.should_exit),

@@ -131,6 +131,7 @@ class Offer:
             "answers": plan.answers,
             "known": plan.known,
             "calls": plan.calls,
+            "lacks": [printable(name, 100) for name in lacking(self.backend)],
             "labels": [printable(label, 200) for label in limits.labels[:500]],
             "question": printable(limits.question or "", 200),
             "notes": list(self.picture.notes),
@@ -144,6 +145,12 @@ class Offer:
             data_uri(small(renderer.variant(change).pixels(), SAMPLE_SIDE), 60)
             for change in changes[:: max(1, len(changes) // SAMPLES)][:SAMPLES]
         ]
+
+
+def lacking(backend: Backend) -> list[str]:
+    """The environment variables that it needs and that are not set."""
+    used = getattr(backend, "variables", ())
+    return [one.name for one in used if one.needed and not one.set]
 
 
 def ceiling(calls: int) -> int:

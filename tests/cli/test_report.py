@@ -149,7 +149,7 @@ def test_two_services_two_methods_and_a_cover_have_pages(run, picture, server):
     assert heads == ["multiscale", "windows"]
     assert run("redact", picture, "--api", server.url, "--codec", "png", "--report")[0] == 0
     images = [at for tag, at in Elements(text_of("planted.redacted.html")).found if tag == "img"]
-    covered = next(at["src"] for at in images if "covered in the end" in at["alt"])
+    covered = next(at["src"] for at in images if at["alt"] == "The picture, covered")
     shown = pixels_of(BytesIO(b64decode(covered.partition(",")[2])))
     assert np.abs(shown - pixels_of("planted.redacted.png")).mean() < 5
     calls = server.calls
@@ -241,3 +241,17 @@ def test_a_stopped_run_has_a_page_too(run, picture, server):
     assert (
         loaded.heatmap().values.tobytes() == Heatmap.load("planted.probe/map.npz").values.tobytes()
     )
+
+
+def test_a_run_of_a_picture_in_another_folder_finds_it(run, picture, server):
+    os.makedirs("pictures")
+    shutil.move(picture, f"pictures/{picture}")
+    code, out, _ = run(
+        "occlude", f"pictures/{picture}", "--api", server.url, "--budget", 8, "--report"
+    )
+    assert code == 0
+    assert "page planted.probe/report.html" in out.splitlines()
+    code, _, err = run("report", "planted.probe")
+    assert (code, err) == (0, "")
+    assert data_of(text_of("planted.probe/report.html"))["runs"][0]["picture"]
+    assert "pictures" not in text_of("planted.probe/report.html")

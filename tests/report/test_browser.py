@@ -103,15 +103,13 @@ def middle():
 def test_hovering_shows_the_variants_that_changed_the_spot_by_effect(browser, path, result, at):  # noqa: F811
     column, row = place(result, *at)
     wanted = covering(result, column, row)
-    heatmap = result.heatmap()
+    heatmap, reference = result.heatmap(), result.reference["patch"]
     with ready(browser, path) as view:
         hover(view, *at)
         text = said(view, rf"{len(wanted)} answers? changed or showed")
         numbers = shown(view)
-        assert (
-            numbers
-            == sorted(wanted, key=lambda n: (result.answers[n].outcome["patch"], n))[: len(numbers)]
-        )
+        moved = {n: abs(reference - result.answers[n].outcome["patch"]) for n in wanted}
+        assert numbers == sorted(wanted, key=lambda n: (-moved[n], n))[: len(numbers)]
         assert len(numbers) == min(24, len(wanted))
         value, error = (
             float(heatmap.planes.values[row, column]),
@@ -239,6 +237,18 @@ def test_the_spot_is_the_same_in_every_run_of_a_page(browser, result, tmp_path):
         texts = [one.inner_text() for one in view.page.locator(".spot").all()]
         places = [re.search(r"at (\d+), (\d+) px", text).groups() for text in texts]
         assert places[0] == places[1]
+
+
+def test_runs_of_one_picture_stand_beside_each_other_where_there_is_room(browser, result, tmp_path):  # noqa: F811
+    file = save_report(page([result, result], names=["one", "other"]), tmp_path / "both.html")
+    with ready(browser, file) as view:
+        one, other = (stage.bounding_box() for stage in view.page.locator(".stage").all())
+        assert one["y"] == other["y"]
+        assert one["x"] + one["width"] < other["x"]
+    with ready(browser, file, size="phone") as view:
+        one, other = (stage.bounding_box() for stage in view.page.locator(".stage").all())
+        assert one["x"] == other["x"]
+        assert one["y"] + one["height"] < other["y"]
 
 
 def test_hostile_words_are_text_and_nothing_of_them_runs(browser, tmp_path):  # noqa: F811

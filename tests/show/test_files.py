@@ -86,6 +86,21 @@ def test_labels_and_failures_cannot_run_in_a_spreadsheet(result, tmp_path):
     assert body[0][-1] == repr(1 / 3)
 
 
+def test_a_service_of_ever_new_labels_does_not_blow_up_the_table(result, tmp_path):
+    first = Scores({"nsfw": 0.5})
+    answers = [Answer(Identity(), first, "sent")]
+    answers += [
+        Answer(Box(0, 0, 1, 1), Scores({f"{n} {m}": 0.1 for m in range(400)}), "sent")
+        for n in range(9)
+    ]
+    save_run(result(answers=answers, reference=first), tmp_path)
+    assert len(rows(tmp_path)[0]) == 8 + 1000
+    many = Scores({f"label {n}": 0.1 for n in range(1500)})
+    one = [Answer(Identity(), many, "sent")]
+    save_run(result(answers=one, reference=many, label="label 0"), tmp_path)
+    assert len(rows(tmp_path)[0]) == 8 + 1500
+
+
 def test_negative_scores_stay_numbers(result, tmp_path):
     scores = Scores({"nsfw": -1.5e-30})
     save_run(result(answers=[Answer(Identity(), scores, "sent")], reference=scores), tmp_path)

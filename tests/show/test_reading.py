@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import random
 import shutil
 import zlib
@@ -23,6 +24,7 @@ from probe.methods import METHODS
 from probe.result import Answer
 from probe.show import load_run
 from probe.show.answers import packed, unpacked
+from probe.show.files import mark_picture
 from probe.types import Box, Failure, Identity, Keep, Mask, Scores, Window
 from tests.runs import brightness, photo, probed
 
@@ -201,6 +203,7 @@ def test_a_mask_that_would_fill_the_memory_is_refused(saved, tmp_path):
     record = json.loads((saved / "answers.json").read_text("utf-8"))
     mask = next(row["change"] for row in record["answers"] if row["change"]["kind"] == "mask")
     mask["cells"] = b64encode(zlib.compress(bytes(2**25))).decode()
+    record["answers"] += [record["answers"][-1] | {"change": mask}] * 8
     with pytest.raises(UsageError, match="is damaged"):
         load_run(spoilt(saved, tmp_path, "answers.json", record))
 
@@ -240,3 +243,35 @@ def test_a_picture_over_a_colour_is_opened_as_it_was(tmp_path):
     record["settings"]["background"] = "#0000ff"
     (tmp_path / "a.probe" / "run.json").write_text(json.dumps(record))
     assert load_run(tmp_path / "a.probe").image is not None
+
+
+def test_a_pipe_of_the_pictures_name_is_not_waited_for(saved, tmp_path):
+    record = json.loads((saved / "run.json").read_text("utf-8"))
+    record["settings"]["picture"] = "pipe"
+    folder = spoilt(saved, tmp_path, "run.json", record)
+    os.mkfifo(folder / "pipe")
+    assert load_run(folder).image is None
+
+
+def test_a_picture_of_another_size_is_another_picture(saved, tmp_path):
+    record = json.loads((saved / "run.json").read_text("utf-8"))
+    record["canvas"]["size"] = [240, 160]
+    folder = spoilt(saved, tmp_path, "run.json", record)
+    with pytest.raises(UsageError, match="is of another picture"):
+        load_run(folder, photo())
+
+
+def test_where_the_picture_was_is_known_beside_what_is_handed_on(tmp_path, monkeypatch):
+    place = tmp_path / "far" / "a.png"
+    place.parent.mkdir()
+    photo().save(place)
+    backend = from_callable(lambda images: [{"x": 1.0} for _ in images], ["x"])
+    folder = tmp_path / "out" / "a.probe"
+    Prober(backend).probe(place, budget=8).save(folder)
+    monkeypatch.chdir(tmp_path)
+    mark_picture(folder, "far/a.png")
+    assert load_run(folder).image is not None
+    (folder / ".picture").write_bytes(b"/dev/zero")
+    assert load_run(folder).image is None
+    (folder / ".picture").write_bytes(b"\0" * 10**6)
+    assert load_run(folder).image is None

@@ -98,6 +98,31 @@ def test_a_damaged_run_is_listed_with_what_is_wrong(visitor, ran, folder, damage
     assert f"the run {run} is damaged" in visitor.get(f"/runs/{run}").text
 
 
+def test_what_a_record_says_is_never_a_bug_of_ours(visitor, ran, folder):
+    run = ran()
+    path = folder / run / "ended.json"
+    whole = json.loads(path.read_text("utf-8"))
+    for nonsense in ({"score": 10**400}, {"answers": 1e308}, {"label": ["x"] * 9}):
+        path.write_text(json.dumps(whole | nonsense))
+        assert visitor.get("/").status_code == 200
+    path.write_text(json.dumps(whole))
+    asked = folder / run / "request.json"
+    record = json.loads(asked.read_text("utf-8")) | {"made": "0001-01-01T00:00:00+23:59"}
+    asked.write_text(json.dumps(record))
+    assert "is damaged" in visitor.page("/")
+
+
+def test_folders_that_are_taken_away_meanwhile_are_missed_not_stumbled_over(visitor, ran, folder):
+    upload = visitor.upload()
+    run = ran()
+    visitor.upload(png((30, 30), (1, 1, 9, 9)), "other.png")
+    shutil.rmtree(folder)
+    shutil.rmtree(folder.parent / "uploads")
+    assert visitor.get("/").status_code == 200
+    assert visitor.get(f"/runs/{run}").status_code == 404
+    assert visitor.post("/plan", {"picture": upload, "api": "skin"}).status_code == 404
+
+
 @pytest.mark.parametrize("name", ["run.json", "answers.json", "picture"])
 def test_a_run_without_one_of_its_files_says_so(visitor, ran, folder, name):
     run = ran()
@@ -108,6 +133,19 @@ def test_a_run_without_one_of_its_files_says_so(visitor, ran, folder, name):
         assert answer.status_code in (400, 422), path
         assert "\n" not in answer.json()["error"]
         assert "a bug of ours" not in answer.json()["error"]
+
+
+def test_a_run_is_deleted_with_its_picture_and_asked_again_for_nothing(
+    visitor, ran, folder, tagging_server
+):
+    run, other = ran(), ran()
+    calls = tagging_server.calls
+    assert visitor.post(f"/runs/{run}/delete", {}).status_code == 200
+    assert [path.name for path in folder.iterdir()] == [other]
+    assert visitor.get(f"/runs/{run}").status_code == 404
+    assert visitor.post(f"/runs/{run}/delete", {}).status_code == 404
+    ran()
+    assert tagging_server.calls == calls
 
 
 def test_what_is_no_run_in_the_folder_is_left_alone(visitor, ran, folder):

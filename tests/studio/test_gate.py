@@ -35,7 +35,9 @@ def own(studio):
 
 def test_the_token_becomes_a_cookie_that_no_script_and_no_other_site_sees(studio):
     answer = requests.get(studio.url, allow_redirects=False, timeout=30)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert answer.status_code == 200
+    assert 'http-equiv="refresh" content="0;url=/"' in answer.text
+    assert studio.url.partition("token=")[2] not in answer.text + answer.headers["set-cookie"]
     cookie = answer.headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
@@ -49,6 +51,24 @@ def test_without_the_token_nothing_is_shown(studio, own, path):
         given = [] if cookie is None else [("Cookie", f"probe-studio-{studio.port}={cookie}")]
         assert raw(studio, path=path, headers=[host, *given])[0] == 403
         assert raw(studio, "POST", path, [host, origin, *given, ("Content-Length", "0")])[0] == 403
+
+
+JUNK = ["a b=c", "noval", 'x=a"b', "a@b=1", "a[b]=1", "path=1", "expires=Wed", "\xe9=1", "=", ""]
+
+
+@pytest.mark.parametrize("junk", JUNK)
+def test_whatever_other_programs_put_into_the_cookies_the_own_one_counts(studio, own, junk):
+    host, (_, cookie), _ = own
+    name = cookie.partition("=")[0]
+    for given in (f"{junk}; {cookie}", f"{cookie}; {junk}", f"{name}=stale; {cookie}"):
+        assert raw(studio, headers=[host, ("Cookie", given)])[0] == 200
+    assert raw(studio, headers=[host, ("Cookie", junk), ("Cookie", cookie)])[0] == 200
+
+
+def test_the_address_is_not_on_the_command_line_of_a_browser(studio):
+    assert studio.doorway.stat().st_mode & 0o077 == 0
+    assert studio.url in studio.doorway.read_text("utf-8")
+    assert "token" not in studio.doorway.as_uri()
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "\xe9", "x" * 5000])

@@ -9,12 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import requests
 
 from probe import Result
 from probe.cli import main
@@ -133,7 +135,7 @@ def test_stopped_it_keeps_what_there_is_and_goes_on_for_the_rest(visitor, gated,
     known = gated.calls
     assert known < 64
     kept = json.loads((runs_folder(ledger) / run / "ended.json").read_text())
-    assert (kept["state"], kept["said"]) == ("stopped", "stopped in the studio")
+    assert (kept["state"], kept["said"]) == ("stopped", "")
     offer = visitor.resume(run)
     assert offer["calls"] == 64 - known
     visitor.finish(run)
@@ -236,6 +238,27 @@ def test_a_second_studio_on_the_ledger_is_refused(studio, ledger, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_a_server_that_never_answers_holds_up_no_page(visitor):
+    picture = visitor.upload()
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+
+        def ask(_):
+            with suppress(requests.Timeout):
+                requests.post(
+                    f"{visitor.base}/plan",
+                    json={"picture": picture, "api": url},
+                    headers={"Origin": visitor.base},
+                    cookies=visitor.session.cookies,
+                    timeout=0.5,
+                )
+
+        with ThreadPoolExecutor(60) as many:
+            list(many.map(ask, range(60)))
+        assert visitor.get("/").status_code == 200
+        assert visitor.get(f"/pictures/{picture}.webp").status_code == 200
+
+
 def test_a_port_in_use_is_named(tmp_path, capsys):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -311,7 +334,7 @@ def test_the_command_prints_the_address_and_opens_it(monkeypatch, capsys, tmp_pa
 
     def forever(ledger, port, connection, ready):
         assert (ledger, port, connection.timeout) == (tmp_path / "a.db", 0, 7)
-        ready(SimpleNamespace(url=url))
+        ready(SimpleNamespace(url=url, doorway=tmp_path / "open.html"))
         raise KeyboardInterrupt
 
     monkeypatch.setattr("probe.studio.serve_forever", forever)
@@ -322,7 +345,7 @@ def test_the_command_prints_the_address_and_opens_it(monkeypatch, capsys, tmp_pa
     if words:
         assert opened.empty()
     else:
-        assert opened.get(timeout=30) == url
+        assert opened.get(timeout=30) == (tmp_path / "open.html").as_uri()
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path):

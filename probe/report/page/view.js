@@ -238,7 +238,7 @@
     effect(variant) {
       const score = variant.scores[this.label];
       if (score === null) return -Infinity;
-      return variant.kind === "window" || variant.kind === "keep" ? score : this.run.maps[this.label].reference - score;
+      return variant.kind === "window" || variant.kind === "keep" ? score : Math.abs(this.run.maps[this.label].reference - score);
     }
 
     sorted(variants) { return [...variants].sort((a, b) => this.effect(b) - this.effect(a) || a.n - b.n); }

@@ -73,7 +73,11 @@ function show(found) {
   });
   $('sent').hidden = !found.samples.length;
   $('start').textContent = found.calls ? `Start: ${count(found.calls, 'call')}` : 'Start: no call';
-  $('start').disabled = false;
+  const lacks = found.calls ? found.lacks : [];
+  $('start').disabled = lacks.length > 0;
+  if (lacks.length) {
+    complain(new Error(`Set ${lacks.join(' and ')} where probe studio is started, and start it again.`));
+  }
 }
 
 function accept(found) {

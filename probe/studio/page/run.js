@@ -5,7 +5,7 @@ const SAID = {
   starting: 'Starting …',
   running: 'Running.',
   pausing: 'Pausing: what is on its way is waited for …',
-  paused: 'Paused. Nothing more is sent.',
+  paused: 'Paused. Nothing more is sent; what was on its way is counted when it goes on.',
   stopping: 'Stopping: what is on its way is waited for, and kept …',
 };
 const OVER = ['complete', 'stopped', 'failed'];
@@ -78,7 +78,8 @@ function watch() {
   news.addEventListener('closing', () => {
     leave();
     $('how').textContent =
-      'The studio is closing: what has arrived is saved. Start it again to go on.';
+      'The studio is closing: what has arrived is saved. Start it again and open the address that it prints.';
+    for (const button of ['pause', 'resume', 'stop']) $(button).hidden = true;
   });
   news.onerror = () => {
     if (news.readyState === EventSource.CLOSED) return location.reload();
@@ -114,6 +115,17 @@ async function left() {
   }
 }
 
+async function remove() {
+  if (!confirm('Delete the picture and the map of this run? Its answers stay in the ledger.')) return;
+  try {
+    await ask(`/runs/${id}/delete`, {});
+    location.assign('/');
+  } catch (error) {
+    complain(error);
+  }
+}
+
+if (live !== '1') $('delete').addEventListener('click', remove);
 if (live === '1') {
   press('pause', 'pause', () => ({}));
   press('resume', 'resume', () => ({}));
