@@ -1,7 +1,7 @@
 """Drives pages as a person does, in the Chromium of this machine.
 
-A test module imports the fixture by name: `from tests.browser import browser, opened`. What is not
-installed skips its tests, unless PROBE_ALL_INSTALLED is set: then it fails them.
+What is not installed skips the tests that need it, unless PROBE_ALL_INSTALLED is set: then it
+fails them.
 """
 
 from __future__ import annotations

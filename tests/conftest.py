@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings
 
+from tests.browser import browser as browser
+
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 

@@ -33,6 +33,7 @@ HEADERS = {
 }
 ENTER = (
     '<!doctype html><html lang="en"><title>probe studio</title>'
+    '<link rel="icon" href="data:,">'
     '<meta http-equiv="refresh" content="0;url=/"><p><a href="/">The studio</a></p></html>'
 )
 """Goes on by itself: a strict cookie is not sent where another page led here."""

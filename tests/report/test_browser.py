@@ -13,7 +13,7 @@ from probe.report import page, save_report
 from probe.report.maps import Places
 from probe.text import printable
 from probe.types import Identity, Mask
-from tests.browser import SIZES, browser, opened  # noqa: F401
+from tests.browser import SIZES, opened
 from tests.runs import HOSTILE, PATCH, photo, probed
 
 pytestmark = pytest.mark.slow
@@ -31,7 +31,7 @@ def path(result, tmp_path_factory):
 
 
 @contextmanager
-def ready(browser, path, **about):  # noqa: F811
+def ready(browser, path, **about):
     """The page once its script has drawn the map; nothing may be said, asked or fetched."""
     with opened(browser, path.as_uri(), **about) as watched:
         asked = []
@@ -100,7 +100,7 @@ def middle():
 
 
 @pytest.mark.parametrize("at", [middle(), (0.1, 0.9), (0.999, 0.001)])
-def test_hovering_shows_the_variants_that_changed_the_spot_by_effect(browser, path, result, at):  # noqa: F811
+def test_hovering_shows_the_variants_that_changed_the_spot_by_effect(browser, path, result, at):
     column, row = place(result, *at)
     wanted = covering(result, column, row)
     heatmap, reference = result.heatmap(), result.reference["patch"]
@@ -124,7 +124,7 @@ def test_hovering_shows_the_variants_that_changed_the_spot_by_effect(browser, pa
         assert scores == pytest.approx(expected, abs=1e-2)
 
 
-def test_masks_and_windows_are_evidence_too(browser, tmp_path):  # noqa: F811
+def test_masks_and_windows_are_evidence_too(browser, tmp_path):
     for method in ("rise", "windows", "keep"):
         run = probed(image=photo(180, 120), method=method, budget=64)
         file = save_report(page(run), tmp_path / f"{method}.html")
@@ -138,7 +138,7 @@ def test_masks_and_windows_are_evidence_too(browser, tmp_path):  # noqa: F811
             assert len(strangers) <= (len(numbers) // 10 if method == "rise" else 0)
 
 
-def test_the_label_picker_changes_map_spot_and_evidence(browser, path, result):  # noqa: F811
+def test_the_label_picker_changes_map_spot_and_evidence(browser, path, result):
     column, row = place(result, *middle())
     with ready(browser, path) as view:
         hover(view, *middle())
@@ -156,7 +156,7 @@ def test_the_label_picker_changes_map_spot_and_evidence(browser, path, result): 
         assert view.page.locator("canvas.map").first.screenshot() != before
 
 
-def test_the_slider_fades_the_map_and_bares_the_picture(browser, path):  # noqa: F811
+def test_the_slider_fades_the_map_and_bares_the_picture(browser, path):
     with ready(browser, path) as view:
         slider = view.page.locator("input.opacity")
         slider.focus()
@@ -169,7 +169,7 @@ def test_the_slider_fades_the_map_and_bares_the_picture(browser, path):  # noqa:
         assert view.page.locator("canvas.map").evaluate(opacity_of) == "1"
 
 
-def test_the_keyboard_alone_reaches_and_moves_everything(browser, path):  # noqa: F811
+def test_the_keyboard_alone_reaches_and_moves_everything(browser, path):
     with ready(browser, path) as view:
         focused = "() => document.activeElement.className || document.activeElement.type"
         seen = []
@@ -201,7 +201,7 @@ def test_the_keyboard_alone_reaches_and_moves_everything(browser, path):  # noqa
         )
 
 
-def test_a_tap_holds_the_spot_on_a_phone(browser, path):  # noqa: F811
+def test_a_tap_holds_the_spot_on_a_phone(browser, path):
     with ready(browser, path, size="phone", has_touch=True, is_mobile=True) as view:
         stage = view.page.locator(".stage").first
         stage.scroll_into_view_if_needed()
@@ -216,7 +216,7 @@ def test_a_tap_holds_the_spot_on_a_phone(browser, path):  # noqa: F811
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nobody_is_shut_out(browser, path, size, scheme):  # noqa: F811
+def test_nobody_is_shut_out(browser, path, size, scheme):
     with ready(browser, path, size=size, color_scheme=scheme) as view:
         hover(view, *middle())
         said(view, "changed or showed")
@@ -225,7 +225,7 @@ def test_nobody_is_shut_out(browser, path, size, scheme):  # noqa: F811
         assert view.grave() == []
 
 
-def test_the_spot_is_the_same_in_every_run_of_a_page(browser, result, tmp_path):  # noqa: F811
+def test_the_spot_is_the_same_in_every_run_of_a_page(browser, result, tmp_path):
     other = probed(labels=LABELS, image=photo(360, 240), method="windows")
     file = save_report(page([result, other], names=["one", "other"]), tmp_path / "both.html")
     with ready(browser, file) as view:
@@ -239,7 +239,7 @@ def test_the_spot_is_the_same_in_every_run_of_a_page(browser, result, tmp_path):
         assert places[0] == places[1]
 
 
-def test_runs_of_one_picture_stand_beside_each_other_where_there_is_room(browser, result, tmp_path):  # noqa: F811
+def test_runs_of_one_picture_stand_beside_each_other_where_there_is_room(browser, result, tmp_path):
     file = save_report(page([result, result], names=["one", "other"]), tmp_path / "both.html")
     with ready(browser, file) as view:
         one, other = (stage.bounding_box() for stage in view.page.locator(".stage").all())
@@ -251,7 +251,7 @@ def test_runs_of_one_picture_stand_beside_each_other_where_there_is_room(browser
         assert one["y"] + one["height"] < other["y"]
 
 
-def test_hostile_words_are_text_and_nothing_of_them_runs(browser, tmp_path):  # noqa: F811
+def test_hostile_words_are_text_and_nothing_of_them_runs(browser, tmp_path):
     labels = ["patch", *HOSTILE]
     run = probed(labels=labels, image=photo(60, 40), budget=16)
     run.settings["picture"] = "<img src=x onerror=alert(1)>.png"
@@ -267,14 +267,14 @@ def test_hostile_words_are_text_and_nothing_of_them_runs(browser, tmp_path):  # 
             assert view.page.evaluate("() => document.documentElement.scrollWidth") <= 1280
 
 
-def test_without_scripts_the_map_is_still_there(browser, path):  # noqa: F811
+def test_without_scripts_the_map_is_still_there(browser, path):
     with opened(browser, path.as_uri(), java_script_enabled=False) as view:
         picture = view.page.locator("noscript img, img.wide").first
         assert picture.is_visible()
         assert not view.page.locator(".board").first.is_visible()
 
 
-def test_it_prints_with_the_map_and_without_controls(browser, path):  # noqa: F811
+def test_it_prints_with_the_map_and_without_controls(browser, path):
     with ready(browser, path) as view:
         view.page.emulate_media(media="print")
         assert not view.page.locator(".tools").first.is_visible()
@@ -282,7 +282,7 @@ def test_it_prints_with_the_map_and_without_controls(browser, path):  # noqa: F8
         assert view.page.locator(".strongest").first.is_visible()
 
 
-def test_the_colours_are_those_of_the_value(browser, path, result):  # noqa: F811
+def test_the_colours_are_those_of_the_value(browser, path, result):
     """Red where it speaks for the label, and more than where the map is nearest to zero."""
     values = result.heatmap().planes.values
     height, width = values.shape

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from contextlib import contextmanager
+from functools import partial
 from io import BytesIO
 
 import numpy as np
@@ -11,13 +13,12 @@ import pytest
 from PIL import Image
 
 from probe.studio import serve
-from tests.browser import SIZES, browser, opened
+from tests.browser import SIZES, opened
 from tests.studio.conftest import PATCH, png
 from tests.studio.test_runs import by_command, map_of, same
 
 pytestmark = pytest.mark.slow
 
-__all__ = ["browser"]
 DROP = """([data, name]) => {
   const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
   const carried = new DataTransfer();
@@ -28,15 +29,19 @@ DROP = """([data, name]) => {
 HOSTILE = "<img src=x onerror=alert(1)>\u202e.png"
 
 
+@contextmanager
+def visiting(browser, server, **more):
+    """The studio's page, watched, from the address that is printed."""
+    own = f"http://127.0.0.1:{server.port}/"
+    with opened(browser, server.url, own=own, **more) as seen:
+        seen.page.wait_for_url(own)
+        yield seen
+
+
 @pytest.fixture
 def visit(browser, studio):
     """visit(size=..., color_scheme=...): the studio's page, watched."""
-
-    def call(**more):
-        own = f"http://127.0.0.1:{studio.port}/"
-        return opened(browser, studio.url, own=own, **more)
-
-    return call
+    return partial(visiting, browser, studio)
 
 
 def drop(page, data, name="planted.png"):
@@ -241,9 +246,7 @@ def test_hostile_names_are_text_and_mistakes_are_said_in_place(visit, gated):
 
 
 def test_a_closed_studio_is_said_and_another_goes_on(browser, gated, ledger, tmp_path):
-    def visit(server):
-        return opened(browser, server.url, own=f"http://127.0.0.1:{server.port}/")
-
+    visit = partial(visiting, browser)
     with serve(ledger) as server, visit(server) as seen:
         page = seen.page
         drop(page, png())
