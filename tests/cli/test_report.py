@@ -83,6 +83,22 @@ def test_the_page_names_no_folder_of_this_machine(run, server, tmp_path, picture
     assert "probe occlude planted.png" in text_of(deep / "out" / "report.html")
 
 
+def test_of_files_that_a_command_reads_the_page_says_the_names_alone(
+    run, server, tmp_path, picture
+):
+    (tmp_path / "private").mkdir()
+    mask = tmp_path / "private" / "mask.png"
+    with Image.open(picture) as image:
+        whole = Image.new("L", image.size)
+        whole.paste(255, (0, 0, 20, 20))
+        whole.save(mask)
+    options = ("--api", server.url, "--codec", "png", "--budget", 24, "--map-budget", 24)
+    assert run("judge", picture, *options, "--mask", mask, "--report")[0] == 0
+    text = text_of("planted.judge/report.html")
+    assert "--mask mask.png" in text
+    assert "private" not in text
+
+
 def test_with_report_the_commands_write_the_page_that_the_folder_gives(run, picture, server):
     options = ("--api", server.url, "--report", "--json")
     for command, folder in (("occlude", "planted.probe"), ("crop", "planted.windows.probe")):

@@ -8,7 +8,7 @@ import os
 import random
 import shutil
 import zlib
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from contextlib import suppress
 
 import numpy as np
@@ -199,11 +199,17 @@ def test_what_is_no_run_is_said(tmp_path):
         load_run(tmp_path)
 
 
-def test_a_mask_that_would_fill_the_memory_is_refused(saved, tmp_path):
+def test_masks_that_would_fill_the_memory_are_refused(saved, tmp_path, monkeypatch):
     record = json.loads((saved / "answers.json").read_text("utf-8"))
-    mask = next(row["change"] for row in record["answers"] if row["change"]["kind"] == "mask")
-    mask["cells"] = b64encode(zlib.compress(bytes(2**25))).decode()
-    record["answers"] += [record["answers"][-1] | {"change": mask}] * 8
+    masks = [row["change"] for row in record["answers"] if row["change"]["kind"] == "mask"]
+    cells = sum(len(zlib.decompress(b64decode(mask["cells"]))) for mask in masks)
+    monkeypatch.setattr("probe.show.answers.MAX_CELLS", cells)
+    assert load_run(saved)
+    monkeypatch.setattr("probe.show.answers.MAX_CELLS", cells - 1)
+    with pytest.raises(UsageError, match="is damaged"):
+        load_run(saved)
+    monkeypatch.undo()
+    masks[0]["cells"] = b64encode(zlib.compress(bytes(2**28))).decode()
     with pytest.raises(UsageError, match="is damaged"):
         load_run(spoilt(saved, tmp_path, "answers.json", record))
 
