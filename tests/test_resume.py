@@ -71,7 +71,8 @@ def test_killed_at_any_point_the_same_command_goes_on(tmp_path, concurrency, dea
     for lines in deaths:
         process = child(ledger, concurrency)
         for _ in range(lines):
-            asked[process.stdout.readline()] += 1
+            line = process.stdout.readline()
+            asked.update([line] if line.startswith("asked") else [])
         process.kill()
         rest = process.stdout.read()
         _, errors = process.communicate()
@@ -262,8 +263,9 @@ def test_stopped_while_it_is_throttled_only_what_was_in_flight_is_asked_again(
         done = subprocess.run(command(server.url), capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         told = json.loads(done.stdout)
-        assert told["requests"] == server.requests - before
-        assert told["calls"] == watched.pictures - pictures
+        late = AT_ONCE if number == "SIGKILL" else 0  # sent before, read by the server after
+        assert 0 <= server.requests - before - told["requests"] <= late
+        assert 0 <= watched.pictures - pictures - told["calls"] <= late * 8
     assert len(backend.scored) == 64
     twice = sum(backend.scored.values()) - 64
     unknown = count_of_unknown(done.stderr)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -43,7 +45,6 @@ def studio(port: int, no_browser: bool, ledger: Path | None, quiet: bool, **give
     from probe.ledger import default_path
     from probe.studio import serve_forever
 
-    logging.getLogger("probe.loop").setLevel(logging.ERROR)
     if given["debug"]:
         logging.basicConfig(format="%(name)s: %(message)s")
         logging.getLogger("probe.studio").setLevel(logging.DEBUG)
@@ -56,8 +57,21 @@ def studio(port: int, no_browser: bool, ledger: Path | None, quiet: bool, **give
 
     connection = options.connection_of(given)
     try:
-        serve_forever(ledger or default_path(), port, connection, ready)
+        with _without_advice():
+            serve_forever(ledger or default_path(), port, connection, ready)
     except KeyboardInterrupt:
         if not quiet:
             click.echo("stopped; what had arrived is saved", err=True)
     return 0
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """What a stopped run says to who pressed Ctrl-C is not for who clicked Stop."""
+    runs = logging.getLogger("probe.loop")
+    before = runs.level
+    runs.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        runs.setLevel(before)
