@@ -1,0 +1,17 @@
+"""Inside a local network: the same scores as from outside, and views of what they come from.
+
+Needs the extra `inside` (torch, captum, onnx); `require` says so before anything else is imported.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from probe.errors import MissingExtra
+
+
+def require() -> None:
+    """Raise MissingExtra where a part that the modules of this room import is not installed."""
+    for name in ("torch", "captum", "onnx"):
+        if find_spec(name) is None:
+            raise MissingExtra(f"{name} (to look into a network)", "inside")
