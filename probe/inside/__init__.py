@@ -10,8 +10,12 @@ from importlib.util import find_spec
 from probe.errors import MissingExtra
 
 
+def missing() -> str | None:
+    """A part that the modules of this room import and that is not installed."""
+    return next((name for name in ("torch", "captum", "onnx") if find_spec(name) is None), None)
+
+
 def require() -> None:
-    """Raise MissingExtra where a part that the modules of this room import is not installed."""
-    for name in ("torch", "captum", "onnx"):
-        if find_spec(name) is None:
-            raise MissingExtra(f"{name} (to look into a network)", "inside")
+    """Raise MissingExtra where a part is missing."""
+    if name := missing():
+        raise MissingExtra(f"{name} (to look into a network)", "inside")

@@ -175,7 +175,7 @@ def _backward(sight: Sight, view: str) -> Found:
     for (channel, row, column), value in units:
         unit = channel, row, column
         back = signals.feature(sight.network, sight.x, sight.layer, unit, view)
-        parts.append((f"map {channel} at {row},{column}: {value:.3g}", _of_levels(sight, back)))
+        parts.append((f"map {channel}: {value:.3g}", _of_levels(sight, back)))
         maps.append({"map": channel, "row": row, "column": column, "activation": value})
     signal = np.sum([part for _, part in parts], axis=0)
     return Found(_strength(signal), signal, parts, {"maps": maps})
