@@ -30,8 +30,8 @@ from probe.inside.network import WhiteBox
 
 Tensor = Any
 GAP = 0.01
-"""Integrated gradients that miss the whole by more than this share of it take more steps, once."""
-STEPS = (32, 128)
+"""Integrated gradients that miss the whole by more than this share of it take more steps."""
+STEPS = (32, 128, 512)
 
 
 class Upto(nn.Module):
