@@ -31,7 +31,7 @@ from probe.inside.network import WhiteBox
 Tensor = Any
 GAP = 0.01
 """Integrated gradients that miss the whole by more than this share of it take more steps."""
-STEPS = (32, 128, 512)
+STEPS = (32, 64, 128, 256, 512)
 
 
 class Upto(nn.Module):
