@@ -15,7 +15,7 @@ ROOT = Path(probe.__file__).parent
 ROOMS = """
 errors text types limits source scans convert image heatmap result progress notes finding perturb
 estimate methods ledger api backends providers signals loop plan snapshot prober judging decide show
-report mock testing studio cli
+report inside mock testing studio cli
 """.split()  # noqa: SIM905
 WORLDS = {
     "requests": {"api"},
@@ -36,6 +36,9 @@ WORLDS = {
     "starlette": {"studio"},
     "uvicorn": {"studio"},
     "sklearn": {"estimate"},
+    "torch": {"inside"},
+    "captum": {"inside"},
+    "onnx": {"inside"},
 }
 
 
@@ -109,7 +112,7 @@ def test_a_module_imports_only_from_rooms_above_its_own(path):
 @pytest.mark.parametrize(
     ("code", "absent"),
     [
-        ("import probe", "numpy PIL scipy matplotlib requests onnxruntime sqlalchemy"),
+        ("import probe", "numpy PIL scipy matplotlib requests onnxruntime sqlalchemy torch captum"),
         ("from probe import Prober", "scipy matplotlib requests onnxruntime"),
         (
             "from probe.cli import main\ntry: main(['--version'])\nexcept SystemExit: pass",

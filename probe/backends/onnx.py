@@ -66,7 +66,7 @@ class Onnx:
             raise UsageError(f"threads must be from 1 to 1024, not {threads}")
         if question is not None and question not in self.labels:
             raise UsageError(f"question {question!r} is not one of the labels {self.labels}")
-        self._activation = activation
+        self.activation: Activation = activation
         self._question = question
         self._sha256 = sha256
         self._threads = threads
@@ -85,7 +85,7 @@ class Onnx:
                 self._read()
             return (
                 f"onnx sha256:{self._digest} {self.preprocessing} "
-                f"activation {self._activation} labels {','.join(self.labels)}"
+                f"activation {self.activation} labels {','.join(self.labels)}"
             )
 
     @property
@@ -105,11 +105,16 @@ class Onnx:
         return [self._one(network(self.preprocessing(v.pixels()))) for v in variants]
 
     def _one(self, outputs: NDArray[np.float32]) -> Scores | Failure:
-        values = _activated(outputs.astype(np.float64), self._activation)
+        values = activated(outputs.astype(np.float64), self.activation)
         if not np.isfinite(values).all():
             bad = int(np.argmin(np.isfinite(values)))
             return Failure("invalid", f"the network gave {values[bad]} for {self.labels[bad]!r}")
         return Scores(dict(zip(self.labels, values.tolist(), strict=True)))
+
+    def content(self) -> bytes:
+        """The bytes of the file, which are the expected ones; raises UsageError."""
+        with self._lock:
+            return self._read()
 
     def _network(self) -> _Network:
         with self._lock:
@@ -196,7 +201,8 @@ class _Network:
         return row
 
 
-def _activated(values: NDArray[np.float64], activation: Activation) -> NDArray[np.float64]:
+def activated(values: NDArray[np.float64], activation: Activation) -> NDArray[np.float64]:
+    """The scores that a row of a network's outputs means."""
     if activation == "softmax":
         powers = np.exp(values - values.max())
         softmax: NDArray[np.float64] = powers / powers.sum()

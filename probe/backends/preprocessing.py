@@ -18,7 +18,7 @@ MAX_SIDE = 8192
 
 Filter = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
 
-_FILTERS: dict[str, tuple[Image.Resampling, float]] = {
+FILTERS: dict[str, tuple[Image.Resampling, float]] = {
     "nearest": (Image.Resampling.NEAREST, 0.0),
     "box": (Image.Resampling.BOX, 0.5),
     "bilinear": (Image.Resampling.BILINEAR, 1.0),
@@ -52,7 +52,7 @@ class Preprocessing:
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
 
     def __post_init__(self) -> None:
-        _one_of("filter", self.filter, _FILTERS)
+        _one_of("filter", self.filter, FILTERS)
         _one_of("channels", self.channels, ("RGB", "BGR"))
         _one_of("layout", self.layout, ("NHWC", "NCHW"))
         if len(self.size) != 2 or min(self.size) < 1:
@@ -74,9 +74,9 @@ class Preprocessing:
 
     def __call__(self, image: Image.Image) -> NDArray[np.float32]:
         """The RGB picture as float32 of shape (1, h, w, 3) or (1, 3, h, w)."""
-        target = self._target(image.size)
+        target = self.target(image.size)
         if image.size != target:
-            image = image.resize(target, _FILTERS[self.filter][0])
+            image = image.resize(target, FILTERS[self.filter][0])
         if target != self.size:
             x, y = ((a - b) // 2 for a, b in zip(target, self.size, strict=True))
             image = image.crop((x, y, x + self.size[0], y + self.size[1]))
@@ -103,7 +103,7 @@ class Preprocessing:
         """
         if self.resize is None:
             return WHOLE
-        reach = _FILTERS[self.filter][1]
+        reach = FILTERS[self.filter][1]
         # a longer side becomes any number of pixels from the shorter one's on; of those the
         # first two are the hardest
         more = (0, 1) if isinstance(self.resize, int) else (0,)
@@ -113,7 +113,8 @@ class Preprocessing:
         )
         return (x, y, 1 - x, 1 - y)
 
-    def _target(self, size: tuple[int, int]) -> tuple[int, int]:
+    def target(self, size: tuple[int, int]) -> tuple[int, int]:
+        """To which width and height a picture of this size is brought before the middle is cut."""
         if self.resize is None:
             return self.size
         if isinstance(self.resize, tuple):

@@ -25,6 +25,7 @@ COMMANDS = {
     "judge": "probe.cli.judge",
     "redact": "probe.cli.redact",
     "compare": "probe.cli.compare",
+    "deconv": "probe.cli.deconv",
     "report": "probe.cli.report",
     "providers": "probe.cli.providers",
     "studio": "probe.cli.studio",

@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     help="One of the two, as of `probe occlude`; to be given twice.",
 )
 @click.option(
+    "--map",
+    "maps",
+    multiple=True,
+    metavar="NAME|FOLDER|FILE",
+    help="Instead of two services: two maps of one network, as occlude and deconv (or another "
+    "view of `probe deconv`), or a saved one; to be given twice.",
+)
+@click.option(
     "--label", "labels", multiple=True, help="For both; or twice, for each --api in its order."
 )
 @click.option(
@@ -52,6 +60,8 @@ if TYPE_CHECKING:
 def compare(image: str, **given: Any) -> int:
     """Send the same variants of IMG to two services and compare their maps.
 
+    Or, with --map twice, two maps of one network: from outside and from inside.
+
     Both get the same pixels, side by side; caps such as --max-calls hold for each, and
     --set 1:KEY=VALUE is for the first --api alone, 2:KEY=VALUE for the second. Writes a folder
     with both maps on one scale and where they differ beyond both errors; the same command again
@@ -62,6 +72,10 @@ def compare(image: str, **given: Any) -> int:
     from probe.decide.compare import digest
 
     options.start_logging(given)
+    if given["maps"]:
+        from probe.cli.viewing import compare_maps
+
+        return compare_maps(image, given)
     pair = _contenders(image, given)
     if given["dry_run"]:
         announce(pair, image, given)
