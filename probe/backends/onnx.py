@@ -102,14 +102,8 @@ class Onnx:
     def score(self, variants: Sequence[Variant], codec: Codec) -> list[Scores | Failure]:
         """One picture at a time: as fast as a batch here, and its bits depend on no other."""
         network = self._network()
-        return [self._one(network(self.preprocessing(v.pixels()))) for v in variants]
-
-    def _one(self, outputs: NDArray[np.float32]) -> Scores | Failure:
-        values = activated(outputs.astype(np.float64), self.activation)
-        if not np.isfinite(values).all():
-            bad = int(np.argmin(np.isfinite(values)))
-            return Failure("invalid", f"the network gave {values[bad]} for {self.labels[bad]!r}")
-        return Scores(dict(zip(self.labels, values.tolist(), strict=True)))
+        rows = (network(self.preprocessing(v.pixels())).astype(np.float64) for v in variants)
+        return [scores_of(row, self.activation, self.labels) for row in rows]
 
     def content(self) -> bytes:
         """The bytes of the file, which are the expected ones; raises UsageError."""
@@ -201,8 +195,18 @@ class _Network:
         return row
 
 
-def activated(values: NDArray[np.float64], activation: Activation) -> NDArray[np.float64]:
-    """The scores that a row of a network's outputs means."""
+def scores_of(
+    outputs: NDArray[np.float64], activation: Activation, labels: Sequence[str]
+) -> Scores | Failure:
+    """What a row of a network's outputs means, one number a label."""
+    values = _activated(outputs, activation)
+    if not np.isfinite(values).all():
+        bad = int(np.argmin(np.isfinite(values)))
+        return Failure("invalid", f"the network gave {values[bad]} for {labels[bad]!r}")
+    return Scores(dict(zip(labels, values.tolist(), strict=True)))
+
+
+def _activated(values: NDArray[np.float64], activation: Activation) -> NDArray[np.float64]:
     if activation == "softmax":
         powers = np.exp(values - values.max())
         softmax: NDArray[np.float64] = powers / powers.sum()

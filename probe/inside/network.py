@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from probe.backends.onnx import Activation, Onnx, activated
+from probe.backends.onnx import Activation, Onnx, scores_of
 from probe.backends.preprocessing import Preprocessing
 from probe.errors import LabelError, UsageError, nearest
 from probe.inside.graph import Graph, read_graph
@@ -76,11 +76,7 @@ class WhiteBox:
         """The scores of one picture as the network takes it."""
         with torch.no_grad():
             logits = self.module(x)[0].double().numpy()
-        values = activated(logits, self.activation)
-        if not np.isfinite(values).all():
-            bad = int(np.argmin(np.isfinite(values)))
-            return Failure("invalid", f"the network gave {values[bad]} for {self.labels[bad]!r}")
-        return Scores(dict(zip(self.labels, values.tolist(), strict=True)))
+        return scores_of(logits, self.activation, self.labels)
 
     def input(self, image: Any) -> Tensor:
         """The RGB picture as the network takes it: float32 (1, 3, h, w) or (1, h, w, 3)."""

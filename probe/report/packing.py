@@ -38,6 +38,13 @@ def deflated(data: bytes) -> str:
     return text(packer.compress(data) + packer.flush())
 
 
+def small(image: Image.Image, side: int) -> Image.Image:
+    """A copy with the longest side at most `side`; never enlarged."""
+    copy = image.copy()
+    copy.thumbnail((side, side), reducing_gap=3)
+    return copy
+
+
 def webp(image: Image.Image, quality: int) -> bytes:
     buffer = BytesIO()
     image.save(buffer, "WEBP", quality=quality, method=2)

@@ -67,7 +67,10 @@ def page(
         panels=panels,
         said=said or _said(runs, heads),
         commands=[printable(one, 2000) for one in _commands(runs, command)],
-        pictures=[(name, packing.picture(_bounded(one))) for name, one in (pictures or {}).items()],
+        pictures=[
+            (name, packing.picture(packing.small(one, LARGEST)))
+            for name, one in (pictures or {}).items()
+        ],
         charts=charts(judged),
         verdict=None if judged is None else printable(str(judged.get("verdict", "")), 1000),
         style=style,
@@ -127,13 +130,7 @@ def _one_scale(maps: Sequence[dict[str, Any]]) -> None:
 def _picture(result: Result) -> str | None:
     if result.image is None:
         return None
-    return packing.picture(_bounded(result.image))
-
-
-def _bounded(image: Image.Image) -> Image.Image:
-    shown = image.copy()
-    shown.thumbnail((LARGEST, LARGEST), reducing_gap=3)
-    return shown
+    return packing.picture(packing.small(result.image, LARGEST))
 
 
 def _commands(runs: Sequence[Result], command: str | None) -> list[str]:

@@ -107,10 +107,10 @@ def cover(run: RunFolder, given: Any) -> dict[str, Any]:
     }
 
 
-def price(desk: Desk, run: RunFolder) -> dict[str, Any]:
+def price(desk: Desk, run: RunFolder, result: Result) -> dict[str, Any]:
     """What asking for the score of a covered picture costs at most; no calls where the service is
     not there to be asked, and why."""
-    calls = _calls(run)
+    calls = _calls(result)
     try:
         backend = wish_of(run).backend(desk.connection)
         line, _ = at_most(calls, backend)
@@ -124,7 +124,7 @@ def score(desk: Desk, covered: Covered, shown_calls: int) -> dict[str, Any]:
     raises, and Busy where a run has the service."""
     run, wish = covered.run, wish_of(covered.run)
     before = run.result()
-    calls = _calls(run)
+    calls = _calls(before)
     if calls > shown_calls:
         raise Busy(f"the cost is another one by now: {count(calls, 'call')}")
     backend = wish.backend(desk.connection)
@@ -142,9 +142,9 @@ def score(desk: Desk, covered: Covered, shown_calls: int) -> dict[str, Any]:
     }
 
 
-def _calls(run: RunFolder) -> int:
+def _calls(result: Result) -> int:
     """One, or two where the full size is not what is sent."""
-    canvas = run.result().canvas
+    canvas = result.canvas
     return 1 if canvas.send == canvas.size else 2
 
 

@@ -10,9 +10,10 @@ import numpy as np
 from PIL import Image
 
 from probe.heatmap import Heatmap
+from probe.report.packing import small
 from probe.result import Result
 from probe.show.paint import LEVELS, PAPER, Scale, paint
-from probe.studio.pictures import THUMB, shown, small
+from probe.studio.pictures import THUMB, shown
 
 SIDE = 512
 

@@ -13,11 +13,11 @@ from PIL import Image
 from probe.api.secrets import redacted
 from probe.errors import Interrupted, LimitReached, OutputError, ProbeError
 from probe.progress import Progress
+from probe.report.packing import small
 from probe.result import Result
 from probe.signals import stop_thread
 from probe.studio.drawing import SIDE, Drawn, draw, thumb
 from probe.studio.folder import RunFolder
-from probe.studio.pictures import small
 from probe.studio.wish import Offer, ceiling
 from probe.text import printable
 

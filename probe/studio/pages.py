@@ -172,7 +172,7 @@ async def redact(request: Request) -> Response:
             said=boxes["said"],
             fill=wish_of(run).fill,
             fills=cover.FILLS,
-            price=cover.price(desk, run),
+            price=cover.price(desk, run, result),
         )
 
     return await run_in_threadpool(render)

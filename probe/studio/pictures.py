@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 
 from probe.image import Picture, open_image
-from probe.report.packing import webp
+from probe.report.packing import small, webp
 from probe.show.files import write_file
 from probe.text import printable
 
@@ -104,13 +104,6 @@ class Uploads:
         with self._lock:
             self._opened = id, picture
         return upload, picture
-
-
-def small(image: Image.Image, side: int) -> Image.Image:
-    """A copy with the longest side at most `side`; never enlarged."""
-    copy = image.copy()
-    copy.thumbnail((side, side), reducing_gap=3)
-    return copy
 
 
 def shown(image: Image.Image, side: int = SHOWN) -> bytes:

@@ -18,7 +18,7 @@ from probe.plan import Plan
 from probe.plan.words import describe
 from probe.prober import Prober
 from probe.report.packing import picture as data_uri
-from probe.studio.pictures import small
+from probe.report.packing import small
 from probe.text import count, pairs, printable
 from probe.types import Backend, Identity
 
