@@ -25,7 +25,7 @@ from probe.inside.views import VIEWS, Sighting, look, view_named
 from probe.plan.words import at_most
 from probe.prober import Prober
 from probe.show import overlay, save_sheet, sheet_of
-from probe.show.files import versions, write_file, write_json
+from probe.show.files import versions, write_file, write_json, write_map
 from probe.show.paint import Scale
 from probe.show.panels import panels, signed
 from probe.text import count, printable
@@ -185,7 +185,7 @@ def save_sighting(seen: Sighting, folder: Path) -> list[str]:
     page = panels(title, shown, Scale.of(heatmap), "share of the strongest value of the map")
     written = [save_sheet(page, folder / "overlay.png")]
     written.append(write_file(folder / "map.npy", lambda file: np.save(file, heatmap.values)))
-    written.append(write_file(folder / "map.npz", lambda file: heatmap.save(file.name)))
+    written.append(write_map(folder / "map.npz", heatmap))
     if seen.signal is not None:
         written.append(save_sheet(signed(seen.signal), folder / "signal.png"))
     if seen.parts:

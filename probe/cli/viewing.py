@@ -27,7 +27,7 @@ from probe.plan.words import at_most
 from probe.prober import Prober
 from probe.progress import in_turn
 from probe.show import overlay, save_sheet
-from probe.show.files import write_file, write_json
+from probe.show.files import write_json, write_map
 from probe.show.panels import panels
 from probe.text import count, printable
 
@@ -182,8 +182,7 @@ def _report(
     page = panels(f"two maps of {label}, each on its own scale", shown, lines=lines)
     files = [str(save_sheet(page, folder / "compare.png"))]
     for letter, side in zip("ab", sides, strict=True):
-        path = folder / f"{letter}.npz"
-        files.append(str(write_file(path, lambda file, s=side: s.heatmap.save(file.name))))  # type: ignore[misc]
+        files.append(str(write_map(folder / f"{letter}.npz", side.heatmap)))
     judged = [side.judgement for side in sides]
     made_by = sum(side.heatmap.calls for side in sides)
     record: dict[str, Any] = {

@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -29,7 +28,7 @@ from probe.show.figure import (
     resized,
     show_map,
 )
-from probe.show.files import save_sheet, write_file, write_json
+from probe.show.files import save_sheet, write_file, write_json, write_map
 from probe.show.paint import Scale, blanks, unsure
 from probe.show.words import LABEL, drawable, number
 from probe.text import count, inert, printable
@@ -176,15 +175,11 @@ def save_comparison(comparison: Comparison, folder: Path) -> list[Path]:
     plain = replace(comparison, unit="score")
     written = [save_sheet(comparison_figure(comparison), folder / "compare.png")]
     for letter, heatmap in zip("ab", plain.maps, strict=True):
-        written.append(write_file(folder / f"{letter}.npz", partial(_save, heatmap)))
+        written.append(write_map(folder / f"{letter}.npz", heatmap))
     table = _table(comparison)
     written.append(write_file(folder / "pairs.csv", lambda file: file.write(table)))
     written.append(write_json(folder / "compare.json", comparison_record(comparison), indent=1))
     return written
-
-
-def _save(heatmap: Heatmap, file: IO[bytes]) -> None:
-    heatmap.save(file.name)
 
 
 def comparison_record(comparison: Comparison) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from probe.errors import OutputError
+from probe.heatmap import Heatmap
 from probe.perturb import name
 from probe.result import Answer, Result
 from probe.show.answers import packed
@@ -58,7 +59,7 @@ def save_run(result: Result, folder: Path) -> list[Path]:
         why = "the map is empty" if result.image is not None else "the picture is not at hand"
         notes.append(f"No overlay.png: {why}.")
     written.append(write_file(folder / "map.npy", lambda file: np.save(file, heatmap.values)))
-    written.append(write_file(folder / "map.npz", lambda file: heatmap.save(file.name)))
+    written.append(write_map(folder / "map.npz", heatmap))
     written.append(write_file(folder / "scores.csv", lambda file: file.write(_table(result))))
     table = {"schema": SCHEMA, **packed(result.answers)}
     written.append(write_json(folder / ANSWERS, table))
@@ -133,6 +134,11 @@ def write_file(path: Path, fill: Callable[[IO[bytes]], Any]) -> Path:
         with suppress(OSError):
             part.unlink(missing_ok=True)
     return path
+
+
+def write_map(path: Path, heatmap: Heatmap) -> Path:
+    """Write a map for `Heatmap.load`, whole or not at all; raises OutputError."""
+    return write_file(path, lambda file: heatmap.save(file.name))
 
 
 def write_json(path: Path, record: Any, indent: int | None = None) -> Path:
