@@ -53,8 +53,13 @@ class Graph(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         values: dict[str, Tensor] = {self.input: x, "": None}
         for n, (step, (inputs, outputs)) in enumerate(zip(self.steps, self.wires, strict=True)):
-            given = [self._value(values, name) for name in inputs]
-            values[outputs[0]] = step(*given)
+            try:
+                values[outputs[0]] = step(*[self._value(values, name) for name in inputs])
+            except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+                raise UsageError(
+                    f"the network cannot be run inside: its node {printable(self.names[n], 60)} "
+                    f"fails: {_reason(error)}"
+                ) from error
             for name in inputs:
                 if name and self.last_use[name] == n and name != self.output:
                     values.pop(name, None)
@@ -95,7 +100,9 @@ def read_graph(content: bytes, name: str, keep_final: bool = False) -> Graph:
         )
     try:
         found = Graph(model, keep_final)
-    except Exception as error:
+    except UsageError as error:
+        raise UsageError(f"{shown} cannot be looked into: {error}") from error
+    except Exception as error:  # a damaged file may raise anything
         raise UsageError(f"{shown} cannot be looked into: {_reason(error)}") from error
     found.eval()
     return found
@@ -125,4 +132,6 @@ def _attributes(node: Any) -> dict[str, Any]:
 
 
 def _tensor(tensor: Any) -> Tensor:
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        raise UsageError("its weights lie in another file: save it with the weights inside")
     return torch.from_numpy(np.array(numpy_helper.to_array(tensor)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -172,3 +173,27 @@ def test_an_operator_that_is_not_known_is_named():
 def test_what_is_no_network_is_named():
     with pytest.raises(UsageError, match=r"net\.onnx cannot be used as a network"):
         read_graph(b"hello", "net.onnx")
+
+
+def test_a_node_that_fails_is_named():
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["a"], name="to five"),
+        helper.make_node("Relu", ["a"], ["y"]),
+    ]
+    graph = read_graph(model(nodes, (2, 3), [("shape", ints(5))]), "net.onnx")
+    with pytest.raises(UsageError, match="its node to five fails: RuntimeError: shape"):
+        graph(torch.zeros(2, 3))
+
+
+def test_weights_in_another_file_are_not_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret").write_bytes(b"\0" * 24)
+    found = onnx.load_model_from_string(
+        model([helper.make_node("Add", ["x", "w"], ["y"])], (2, 3), [("w", floats(2, 3))])
+    )
+    weight = found.graph.initializer[0]
+    onnx.external_data_helper.set_external_data(weight, "secret")
+    weight.ClearField("raw_data")
+    weight.ClearField("float_data")
+    with pytest.raises(UsageError, match="its weights lie in another file"):
+        read_graph(found.SerializeToString(), "net.onnx")
