@@ -19,14 +19,14 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 INSTALLS = [line for line in README.splitlines() if line.startswith("pip install")]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def commands(page: Path) -> list[str]:
     return [
         line.split("&&")[-1].strip()
-        for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+        for block in blocks("sh", page.read_text("utf-8"))
         for line in block.splitlines()
         if "pytest" not in line
     ]
@@ -89,8 +89,12 @@ def test_every_command_of_the_docs_runs_in_its_order(place):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("code", blocks("python"))
+@pytest.mark.parametrize(
+    "code", [code for page in PAGES for code in blocks("python", page.read_text("utf-8"))]
+)
 def test_every_python_block_runs(place, code):
+    if "probe.inside" in code and not INSIDE:
+        pytest.skip("the extra inside is not installed")
     folder, environment = place
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True
