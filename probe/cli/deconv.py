@@ -23,7 +23,7 @@ from probe.cli import options
     "--view",
     default="deconvnet",
     show_default=True,
-    help="deconvnet, guided, integrated, gradient, smoothgrad, gradcam or layercam.",
+    help="deconvnet, guided, integrated, gradient, smoothgrad, gradcam, layercam or extremal.",
 )
 @click.option(
     "--layer",

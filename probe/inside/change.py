@@ -20,7 +20,7 @@ from torch.nn import functional as F  # noqa: N812
 from probe.errors import UsageError
 from probe.inside.colours import lab, moved
 from probe.inside.frame import frame
-from probe.inside.network import WhiteBox
+from probe.inside.network import WhiteBox, odds
 
 Tensor = Any
 Score = Callable[[Image.Image], Mapping[str, float]]
@@ -118,17 +118,11 @@ def _followed(
         shift = shift.flip(1) if made.channels == "BGR" else shift
         seen = ((levels + shift).clamp(0, 255) * made.scale - mean) / std
         logits = network.module(seen if made.layout == "NCHW" else seen.permute(0, 2, 3, 1))[0]
-        loss = -_odds(logits, target)
+        loss = -odds(logits, target)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     return torch.tanh(free).detach()
-
-
-def _odds(logits: Tensor, target: int) -> Tensor:
-    """The logit of the target beyond those of all others together."""
-    others = torch.cat([logits[:target], logits[target + 1 :]])
-    return logits[target] - others.logsumexp(0) if len(others) else logits[target]
 
 
 def _drawn(grid: Tensor, sides: tuple[int, int]) -> Tensor:

@@ -185,6 +185,12 @@ def from_onnx(backend: Onnx) -> WhiteBox:
     )
 
 
+def odds(logits: Tensor, target: int) -> Tensor:
+    """The logit of the target beyond those of all others together, of one row."""
+    others = torch.cat([logits[:target], logits[target + 1 :]])
+    return logits[target] - others.logsumexp(0) if len(others) else logits[target]
+
+
 def _leaves(module: Any) -> dict[str, Any]:
     return {name: one for name, one in module.named_modules() if name and not [*one.children()]}
 

@@ -14,6 +14,7 @@ from PIL import Image
 from probe.errors import UsageError, nearest
 from probe.heatmap import Heatmap, Planes
 from probe.inside import signals
+from probe.inside.extremal import AREAS, extremal
 from probe.inside.frame import Fit, Frame, frame, mean_colour
 from probe.inside.network import WhiteBox
 from probe.types import Failure
@@ -205,6 +206,18 @@ def _cam(sight: Sight, view: str) -> Found:
     return Found(way(sight.network, sight.x, sight.target, sight.layer).numpy())
 
 
+def _extremal(sight: Sight) -> Found:
+    found = extremal(sight.network, sight.x, sight.target, sight.frame.cut, sight.seed)
+    label = sight.network.labels[sight.target]
+
+    def scores(inputs: list[Tensor]) -> list[float | None]:
+        outcomes = [sight.network.score_of(x) for x in inputs]
+        return [None if isinstance(one, Failure) else one[label] for one in outcomes]
+
+    about = {"areas": AREAS, "kept": scores(found.kept), "covered": scores(found.covered)}
+    return Found(found.masks.mean(0).numpy(), about=about)
+
+
 VIEWS: dict[str, View] = {
     view.name: view
     for view in (
@@ -239,6 +252,11 @@ VIEWS: dict[str, View] = {
             "a layer's maps weighted by each place's own gradient",
             lambda sight: _cam(sight, "layercam"),
             layered=True,
+        ),
+        View(
+            "extremal",
+            "extremal perturbation: the parts, of four sizes, that alone say the most",
+            _extremal,
         ),
     )
 }
