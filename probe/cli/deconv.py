@@ -54,7 +54,8 @@ from probe.cli import options
 @click.option(
     "--also",
     metavar="NAME|URL|FILE",
-    help="Of --toward: let this service, too, score before and after: two calls.",
+    help="Of --toward: let this service, too, score before and after, by two calls; --set, "
+    "--codec, --side, --max-calls and --max-cost are its own then.",
 )
 @options.connection
 @options.sending
@@ -73,9 +74,13 @@ def deconv(image: str, **given: Any) -> int:
     from probe.inside import require
 
     require()
-    from probe.cli.looking import list_layers, look_inside, look_toward
+    from probe.cli.looking import list_layers, look_inside
 
     options.start_logging(given)
     if given["layers"]:
         return list_layers(given)
-    return look_toward(image, given) if given["toward"] else look_inside(image, given)
+    if given["toward"]:
+        from probe.cli.changing import look_toward
+
+        return look_toward(image, given)
+    return look_inside(image, given)

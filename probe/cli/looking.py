@@ -1,4 +1,4 @@
-"""What `probe deconv` does: look, or change; check by the black box; say what was found."""
+"""What `probe deconv` does: look, check by the black box, say what was found."""
 
 from __future__ import annotations
 
@@ -8,30 +8,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import numpy as np
 
 from probe.backends.onnx import Onnx
 from probe.cli.options import SENDING, make_backend, open_picture
-from probe.cli.running import allow, held_folder, stem_of
+from probe.cli.running import held_folder, stem_of
 from probe.errors import UsageError
 from probe.image import Picture
-from probe.inside.change import Change, change
 from probe.inside.network import WhiteBox, from_onnx
 from probe.inside.views import VIEWS, Sighting, look, view_named
-from probe.plan.words import at_most
 from probe.prober import Prober
 from probe.show import overlay, save_sheet, sheet_of
 from probe.show.files import versions, write_file, write_json, write_map
 from probe.show.paint import Scale
 from probe.show.panels import panels, signed
 from probe.text import count, printable
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 RECORD = "deconv.json"
 
@@ -65,7 +59,7 @@ def look_inside(image: str, given: dict[str, Any]) -> int:
     picture = open_picture(image, given)
     backend, network = opened(given)
     network.index(given["label"])
-    settings = _settings(picture, network, given, ("view", "layer", "label", "fit", "seed"))
+    settings = settings_of(picture, network, given, ("view", "layer", "label", "fit", "seed"))
     stem = stem_of(image) + ("" if given["view"] == "deconvnet" else f".{given['view']}")
     with held_folder(stem, "deconv", settings["plan"], given, RECORD) as folder:
         seen = look(
@@ -83,7 +77,7 @@ def look_inside(image: str, given: dict[str, Any]) -> int:
         files = save_sighting(seen, folder)
         record = {
             "view": seen.view,
-            **_facts(seen.heatmap.label, black.reference, [black], seen.seconds),
+            **facts(seen.heatmap.label, black.reference, [black], seen.seconds),
             "difference": gap,
             "canvas": {"size": seen.heatmap.canvas.size, "send": seen.heatmap.canvas.send},
             "about": dict(seen.about),
@@ -97,78 +91,25 @@ def look_inside(image: str, given: dict[str, Any]) -> int:
             f"{given['view']} leads from {printable(what, 80)} back to the pixels"
             f"{_where(seen)}."
         ]
+        if "kept" in seen.about:
+            lines.append(_enough(seen, label))
         shown = printable(shlex.quote(image))
         following = f"probe compare {shown} --map occlude --map {given['view']}"
-        return _finish(record, files, folder, lines, following, image, given)
+        return finish(record, files, folder, lines, following, image, given)
 
 
-def look_toward(image: str, given: dict[str, Any]) -> int:
-    picture = open_picture(image, given)
-    backend, network = opened(given)
-    network.index(given["toward"])
-    settings = _settings(picture, network, given, ("toward", "strength", "seed", "also"))
-    with held_folder(f"{stem_of(image)}.toward", "deconv", settings["plan"], given, RECORD) as at:
-        started, asked = perf_counter(), []
-        prober = outside(backend, given, max(picture.image.size))
-
-        def score(shown: Image.Image) -> Mapping[str, float]:
-            asked.append(prober.score(shown))
-            return asked[-1].reference
-
-        found = change(
-            network,
-            picture.image,
-            given["toward"],
-            score,
-            strength=given["strength"],
-            seed=given["seed"],
-        )
-        others = _ask_another(found, given) if given["also"] else []
-        files = save_change(found, at)
-        label = found.label
-        record = {
-            **_facts(label, found.scores[0], [*asked, *others], perf_counter() - started),
-            "after": dict(found.scores[1]),
-            "controls": found.controls,
-            "strength": found.strength,
-            "largest": found.largest,
-            "delta_e": {"mean": found.delta_e[0], "largest": found.delta_e[1]},
-            "colours": found.colours,
-            "also": [dict(one.reference) for one in others] or None,
-            "settings": settings,
-        }
-        lines = words(found)
-        if others:
-            says = " to ".join(
-                ", ".join(f"{printable(k, 60)} {v:.3g}" for k, v in [*one.reference.items()][:5])
-                for one in others
-            )
-            lines.append(f"{printable(given['also'], 60)} goes from {says}.")
-        following = f"probe occlude {printable(shlex.quote(files[1]))}"
-        return _finish(record, files, at, lines, following, image, given)
+def _enough(seen: Sighting, label: str) -> str:
+    """How much of the picture is enough, by a view that keeps parts of it."""
+    parts = zip(seen.about["areas"], seen.about["kept"], seen.about["covered"], strict=True)
+    said = "; ".join(
+        f"{area:.0%} of the picture alone {_number(kept)}, without it {_number(covered)}"
+        for area, kept, covered in parts
+    )
+    return f"{label} by {said}."
 
 
-def words(found: Change) -> list[str]:
-    """What was changed, what that did, and what chance does."""
-    before, after = (scores[found.label] for scores in found.scores)
-    label = printable(found.label, 60)
-    low, high = min(found.controls), max(found.controls)
-    places = "; ".join(f"{one['words']} at {one['place']}" for one in found.colours)
-    return [
-        f"{label} goes from {before:.3g} to {after:.3g} when no channel moves by more than "
-        f"{found.largest} of 255 (mean colour difference {found.delta_e[0]:.1f}, largest "
-        f"{found.delta_e[1]:.1f}).",
-        f"Random changes as large give {low:.3g} to {high:.3g}.",
-        f"What moved: {places or 'nothing that could be seen'}.",
-    ]
-
-
-def _ask_another(found: Change, given: dict[str, Any]) -> list[Any]:
-    service = make_backend(given["also"], given)
-    line, cost = at_most(2, service)
-    allow(line, 2, cost, service.limits.host, given)
-    prober = Prober(service, **{name: given[name] for name in SENDING})
-    return [prober.score(one) for one in (found.before, found.after)]
+def _number(score: float | None) -> str:
+    return "nothing" if score is None else f"{score:.3g}"
 
 
 def save_sighting(seen: Sighting, folder: Path) -> list[str]:
@@ -194,24 +135,6 @@ def save_sighting(seen: Sighting, folder: Path) -> list[str]:
     return [str(path) for path in written]
 
 
-def save_change(found: Change, folder: Path) -> list[str]:
-    """overlay.png (before, change, after), after.png at full size, change.npy in levels."""
-    before, after = (scores[found.label] for scores in found.scores)
-    label = printable(found.label, 28)
-    shown = [
-        (f"before: {label} {before:.3g}", found.before),
-        (f"the change, up to {found.largest} of 255", signed(found.difference, found.strength)),
-        (f"after: {label} {after:.3g}", found.after),
-    ]
-    page = panels(f"toward {label}", shown, lines=words(found)[1:])
-    written = [
-        save_sheet(page, folder / "overlay.png"),
-        save_sheet(found.after, folder / "after.png"),
-        write_file(folder / "change.npy", lambda file: np.save(file, found.difference)),
-    ]
-    return [str(path) for path in written]
-
-
 def _where(seen: Sighting) -> str:
     """The middle of the strongest hundredth of a map, in pixels."""
     values = np.nan_to_num(seen.heatmap.values, nan=-np.inf)
@@ -221,7 +144,7 @@ def _where(seen: Sighting) -> str:
     return f", most about {int(np.median(columns))},{int(np.median(rows))} px"
 
 
-def _settings(
+def settings_of(
     picture: Picture, network: WhiteBox, given: dict[str, Any], names: Sequence[str]
 ) -> dict[str, Any]:
     """What is needed to repeat it. plan: the same for the same question."""
@@ -231,7 +154,7 @@ def _settings(
     return {"picture": picture.name, "plan": plan, **settings}
 
 
-def _facts(
+def facts(
     label: str, reference: Mapping[str, float], asked: Sequence[Any], seconds: float
 ) -> dict[str, Any]:
     """What every probing command says of a run."""
@@ -248,7 +171,12 @@ def _facts(
     }
 
 
-def _finish(
+def whole(record: dict[str, Any]) -> dict[str, Any]:
+    """As it is written down."""
+    return {"schema": 1, **record, "versions": versions()}
+
+
+def finish(
     record: dict[str, Any],
     files: list[str],
     folder: Path,
@@ -256,14 +184,15 @@ def _finish(
     following: str,
     image: str,
     given: dict[str, Any],
+    code: int = 0,
 ) -> int:
     """The record, the sentences for people, the object for programs."""
-    whole = {"schema": 1, **record, "versions": versions()}
-    files = [*files, str(write_json(folder / RECORD, whole, indent=1))]
+    files = [*files, str(write_json(folder / RECORD, whole(record), indent=1))]
     if given["as_json"]:
-        click.echo(json.dumps({**whole, "exit_code": 0, "files": files}, default=str))
+        about = {**whole(record), "exit_code": code, "files": files}
+        click.echo(json.dumps(about, default=str))
     if given["quiet"]:
-        return 0
+        return code
     aside = given["as_json"]
     for line in lines:
         click.echo(line, err=aside)
@@ -271,4 +200,4 @@ def _finish(
     click.echo(f"picture {where} · {calls}, {record['seconds']:.1f} s", err=aside)
     if image != "-":
         click.echo(f"next: {following}", err=aside)
-    return 0
+    return code

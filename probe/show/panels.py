@@ -11,9 +11,13 @@ from PIL import Image
 
 from probe.show.figure import DOTS, MARGIN, PLAIN, drawn, fitted, mappable, resized
 from probe.show.paint import Scale
+from probe.show.places import outlined
+from probe.show.sheet import fitting
 from probe.show.words import drawable
 
 LONGEST, THINNEST, NARROWEST = 400, 40, 330
+LETTERS = 14
+"""Of lines of words, in pixels: those of size 9 as the renderer spaces them, at the most."""
 HEAD, CAPTION, LINE, BAR = 44, 26, 18, 66
 
 
@@ -23,9 +27,12 @@ def panels(
     scale: Scale | None = None,
     measure: str = "",
     lines: Sequence[str] = (),
+    marks: Sequence[NDArray[np.bool_]] = (),
 ) -> Image.Image:
     """A finished picture, RGB: the pictures in one row, all at the size of the first, lines of
-    words below them, and the scale, which `measure` says the meaning of."""
+    words below them, and the scale, which `measure` says the meaning of.
+
+    marks: (h, w) each, places of the picture, whose outlines and numbers are drawn on each."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -44,10 +51,12 @@ def panels(
             middle / width, 1 - (HEAD + 12) / height, drawable(caption, 60), size=9.5, **centred
         )
         x, y = round(middle - size[0] / 2), height - HEAD - CAPTION - size[1]
-        drawing.figimage(np.asarray(resized(image, size)), x, y, origin="upper")
+        laid = outlined(resized(image, size), marks) if marks else resized(image, size)
+        drawing.figimage(np.asarray(laid), x, y, origin="upper")
     for number, line in enumerate(lines):
         up = below - LINE * (number + 0.5)
-        drawing.text(0.5, up / height, drawable(line), size=9, **centred)
+        said = fitting(line, width - 2 * MARGIN, LETTERS)
+        drawing.text(0.5, up / height, said, size=9, **centred)
     if scale is not None:
         long = min(width - 2 * MARGIN, 480)
         axes = drawing.add_axes(
