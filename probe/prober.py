@@ -149,9 +149,8 @@ class Prober:
     def scoring(self, images: Iterable[Source]) -> Scoring:
         """Ask about each of many pictures alone, in full batches: one call a picture.
 
-        The Scoring is iterated over for a `Scored` of each, in their order; only those on their
-        way are held. Equal pictures are bought once; what is no picture is a Failure. They are
-        sent at the size that maps are made at, so that an answer serves both.
+        The Scoring is iterated over for a `Scored` of each, in their order. Equal pictures are
+        bought once; what is no picture is a Failure. They are sent at the size that maps are.
         """
         started = time.monotonic()
         backend = self._acquainted()
@@ -267,12 +266,12 @@ class Prober:
         options: Mapping[str, Any],
     ) -> tuple[Run, Backend]:
         wishes = self._wishes(label, named_method(method), options, budget, seed)
-        picture = image if isinstance(image, Picture) else self._opened(image)
-        backend = self._acquainted()
+        picture, backend = self._opened(image), self._acquainted()
         return prepare(picture, backend.limits, backend.identity, wishes), backend
 
     def _opened(self, image: Source) -> Picture:
-        return open_image(image, background=self._background)
+        known = isinstance(image, Picture)
+        return image if known else open_image(image, background=self._background)
 
     def _wishes(
         self,
