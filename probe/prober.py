@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from math import inf
 from pathlib import Path
-from threading import Lock
 from typing import Any, Literal
 
 from probe.api.transport.allowance import Allowance
@@ -19,16 +19,18 @@ from probe.backends import resolve
 from probe.errors import Interrupted, LabelError, ProbeError, StorageError, UsageError
 from probe.heatmap import Heatmap
 from probe.image import Picture, open_image
-from probe.ledger import Ledger, default_path
+from probe.ledger import Ledger, Question, default_path
 from probe.limits import Throttling
-from probe.loop import Loop
+from probe.loop import Loop, Renderer
 from probe.methods import ALONE, DEFAULT, Method
 from probe.methods import method as named_method
 from probe.perturb import parse_fill
 from probe.plan import Plan, Run, Wishes, choose_label, prepare
+from probe.remembering import Versions, as_described
 from probe.result import Result
+from probe.scoring import Album, Scoring
 from probe.snapshot import snapshot
-from probe.types import Backend, Codec, Scores
+from probe.types import Backend, Codec, Order, Perturbation, Scores
 
 Source = Any
 """A path, bytes, a file object, a PIL image, a numpy array, '-' for stdin, or a Picture."""
@@ -71,18 +73,16 @@ class Prober:
             if cap is not None and not 0 <= cap < inf:
                 raise UsageError(f"{name} must be a number from 0, not {cap}")
         self.backend = resolve(backend)
-        self._url = getattr(self.backend, "url", None)
         self._fill = parse_fill(fill)
         self._side = side
         self._codec = codec
         self._offline = offline
         self._repeats = repeats
         self._allowance = Allowance(max_calls, max_cost, max_time)
-        self._generation: tuple[str | None, Any] = (None, None)
-        self._lock = Lock()
         self._background = background
         self._ledger = ledger if isinstance(ledger, Ledger) else Ledger(ledger or default_path())
         self._memory = Ledger(None)
+        self._versions = Versions(self._ledger)
 
     def heatmap(
         self,
@@ -146,52 +146,98 @@ class Prober:
         for it now."""
         return self._allowance.throttling
 
+    def scoring(self, images: Iterable[Source]) -> Scoring:
+        """Ask about each of many pictures alone, in full batches: one call a picture.
+
+        The Scoring is iterated over for a `Scored` of each, in their order. Equal pictures are
+        bought once; what is no picture is a Failure. They are sent at the size that maps are.
+        """
+        started = time.monotonic()
+        backend = self._acquainted()
+        wishes = replace(self._wishes(None, named_method(ALONE), {}, None, 0), full=False)
+
+        def ready(picture: Picture) -> Run:
+            return prepare(picture, backend.limits, backend.identity, wishes)
+
+        def album(sources: Iterable[Source], start: int) -> Album:
+            return Album(sources, self._opened, ready, start)
+
+        codec = wishes.codec or Codec(backend.limits.formats[0])
+        return Scoring(
+            images,
+            album,
+            lambda album, order: self._loop(backend, order, album, album.question, codec, started),
+            partial(self._land, backend),
+            backend.limits.price,
+            self._offline,
+        )
+
     def _run(self, run: Run, backend: Backend, started: float) -> Iterator[Result]:
         label = run.label
-        ledger = self._ledger_of(run)
-        cap, pace = self._allowance.start(run.limits, started)
+        work = run.order, run.renderer, run.question, run.codec
+        with self._loop(backend, *work, started) as (loop, purse):
+            known = partial(snapshot, run, loop, purse, started)
+            try:
+                label = choose_label(label, run.limits, loop.reference(run.first))
+                self._versions.keep(backend)
+                yield known(label)
+                sampler = run.sampler(label)
+                for _ in loop.run(sampler, partial(run.read, label=label)):
+                    self._versions.keep(backend)
+                    yield known(label)
+                yield known(label, "complete", getattr(sampler, "reason", ""))
+            except BaseException as error:
+                self._land(backend, loop)
+                if isinstance(error, KeyboardInterrupt) and not isinstance(error, Interrupted):
+                    error = Interrupted("stopped by SIGINT")
+                outcome = loop.answers[0].outcome if loop.answers else None
+                if (
+                    isinstance(error, (ProbeError, Interrupted))
+                    and not isinstance(error, LabelError)
+                    and isinstance(outcome, Scores)
+                ):
+                    error.partial = known(choose_label(label, run.limits, outcome), "stopped")
+                raise error
+
+    @contextmanager
+    def _loop(
+        self,
+        backend: Backend,
+        order: Order,
+        renderer: Renderer,
+        question: Callable[[Perturbation], Question],
+        codec: Codec,
+        started: float,
+    ) -> Iterator[tuple[Loop, Purse]]:
+        """A loop and what it may send; its threads end with the block."""
+        ledger = self._memory if backend.identity is None else self._ledger
+        cap, pace = self._allowance.start(backend.limits, started)
         purse = Purse(cap)
-        transport = Transport(backend, run.codec, purse, pace)
+        transport = Transport(backend, codec, purse, pace)
         loop = Loop(
-            run.order,
-            run.renderer,
-            run.question,
+            order,
+            renderer,
+            question,
             ledger,
             transport,
-            run.limits.host,
+            backend.limits.host,
             self._allowance.deadline,
             getattr(backend, "reading", None),
         )
-        known = partial(snapshot, run, loop, purse, started)
         try:
-            label = choose_label(label, run.limits, loop.reference(run.first))
-            self._keep_version(backend)
-            yield known(label)
-            sampler = run.sampler(label)
-            for _ in loop.run(sampler, partial(run.read, label=label)):
-                self._keep_version(backend)
-                yield known(label)
-            yield known(label, "complete", getattr(sampler, "reason", ""))
-        except BaseException as error:
-            if not loop.abandoned:
-                loop.abandoned = True  # unless all of it arrives
-                loop.settle()
-                loop.abandoned = False
-            with suppress(StorageError):
-                self._keep_version(backend)
-            if isinstance(error, KeyboardInterrupt) and not isinstance(error, Interrupted):
-                error = Interrupted("stopped by SIGINT")
-            outcome = loop.answers[0].outcome if loop.answers else None
-            if (
-                isinstance(error, (ProbeError, Interrupted))
-                and not isinstance(error, LabelError)
-                and isinstance(outcome, Scores)
-            ):
-                error.partial = known(choose_label(label, run.limits, outcome), "stopped")
-            raise error
+            yield loop, purse
         finally:
             transport.close(wait=not loop.abandoned)
             ledger.close()
+
+    def _land(self, backend: Backend, loop: Loop) -> None:
+        """Receive and store what a loop that was stopped has in flight."""
+        if not loop.abandoned:
+            loop.abandoned = True  # unless all of it arrives
+            loop.settle()
+            loop.abandoned = False
+        with suppress(StorageError):
+            self._versions.keep(backend)
 
     def plan(
         self,
@@ -204,7 +250,7 @@ class Prober:
     ) -> Plan:
         """What `probe` with the same arguments would do and cost; scores nothing."""
         run, _ = self._prepare(image, label, method, budget, seed, options)
-        ledger = self._ledger_of(run)
+        ledger = self._memory if run.identity is None else self._ledger
         try:
             return run.plan(ledger)
         finally:
@@ -219,68 +265,36 @@ class Prober:
         seed: int,
         options: Mapping[str, Any],
     ) -> tuple[Run, Backend]:
-        chosen = named_method(method)
-        wishes = Wishes(
+        wishes = self._wishes(label, named_method(method), options, budget, seed)
+        picture, backend = self._opened(image), self._acquainted()
+        return prepare(picture, backend.limits, backend.identity, wishes), backend
+
+    def _opened(self, image: Source) -> Picture:
+        known = isinstance(image, Picture)
+        return image if known else open_image(image, background=self._background)
+
+    def _wishes(
+        self,
+        label: str | None,
+        method: Method,
+        options: Mapping[str, Any],
+        budget: Budget | None,
+        seed: int,
+    ) -> Wishes:
+        return Wishes(
             label=label,
-            method=chosen,
+            method=method,
             options=options,
             budget=budget,
             seed=seed,
-            fill=self._fill if chosen.fill is None else parse_fill(chosen.fill),
+            fill=self._fill if method.fill is None else parse_fill(method.fill),
             side=self._side,
             codec=self._codec,
             repeats=self._repeats,
             offline=self._offline,
         )
-        if isinstance(image, Picture):
-            picture = image
-        else:
-            picture = open_image(image, background=self._background)
-        self._know_the_server()
-        backend = self._as_remembered()
-        return prepare(picture, backend.limits, backend.identity, wishes), backend
 
-    def _know_the_server(self) -> None:
-        """Keep what a server says of itself, so that `offline` needs no connection to it."""
-        if self._url is None:
-            return
-        from probe.backends.http import Http
-
-        if not isinstance(self.backend, Http):
-            return
-        remembered = self._ledger.recall(self._url)
-        if self._offline and remembered is not None:
-            self.backend = Http(self._url, remembered)
-        elif self.backend.description != remembered:
-            self._ledger.remember(self._url, self.backend.description)
-
-    def _as_remembered(self) -> Backend:
-        """The backend, asked as the version of its model that answered last.
-
-        Runs that start before any version is known find out together.
-        """
-        if getattr(self.backend, "generation", None) is None:
-            return self.backend
-        from probe.backends.connection import Generation, Versioned
-
-        if not isinstance(self.backend, Versioned):
-            return self.backend
-        with self._lock:
-            memory = self._ledger.recall(_version_key(self.backend))
-            if self._generation[1] is None or self._generation[0] != memory:
-                self._generation = memory, Generation(self.backend.generation.who, memory)
-            return self.backend.of(self._generation[1])
-
-    def _keep_version(self, backend: Backend) -> None:
-        """Remember which version of the model answers, for the runs to come."""
-        generation = getattr(backend, "generation", None)
-        if generation is not None and (news := generation.news()) is not None:
-            self._ledger.remember(_version_key(backend), news)
-
-    def _ledger_of(self, run: Run) -> Ledger:
-        return self._memory if run.identity is None else self._ledger
-
-
-def _version_key(backend: Any) -> str:
-    """What the version is remembered under: an address, so that it is forgotten with its host."""
-    return f"//{backend.limits.host}/{backend.service_identity}"
+    def _acquainted(self) -> Backend:
+        """The backend as the ledger remembers it."""
+        self.backend = as_described(self.backend, self._ledger, self._offline)
+        return self._versions.of(self.backend)

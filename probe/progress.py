@@ -42,6 +42,27 @@ class Snapshot(Protocol):
     def currency(self) -> str | None: ...
 
 
+@dataclass
+class Tally:
+    """What is said of a run whose answers are not held, for they are too many.
+
+    done: answers so far. sent: of them, those that the service gave in this run.
+    """
+
+    done: int = 0
+    sent: int = 0
+    failed: int = 0
+    calls: int = 0
+    requests: int = 0
+    throttled: int = 0
+    cost: float | None = None
+    currency: str | None = None
+
+    @property
+    def failures(self) -> range:
+        return range(self.failed)
+
+
 @dataclass(frozen=True)
 class Sum:
     """Several runs as one; none of them is a run of which nothing is known yet."""
@@ -108,6 +129,9 @@ def in_turn(show: Callable[[Snapshot], None]) -> Callable[[Result], None]:
     return watch
 
 
+State = Snapshot | Tally
+
+
 class Progress:
     """Says how far a run, or several summed up, is on its way to `total` answers.
 
@@ -132,11 +156,11 @@ class Progress:
         self._arrivals = deque[tuple[float, int]]()
         self._lock = Lock()
 
-    def line(self, snapshot: Snapshot, width: int = WIDTH) -> str:
+    def line(self, snapshot: State, width: int = WIDTH) -> str:
         """All that there is to say in `width` characters. Left out is what there is none of; then,
         where it is too long: requests, rate, calls, money, throttling, failures."""
-        done, now = len(snapshot.answers), self._throttling()
-        sent = sum(answer.source == "sent" for answer in snapshot.answers)
+        done, sent = counted(snapshot)
+        now = self._throttling()
         rate = self._rate(sent) if done else 0.0
         times = max(snapshot.throttled, now.times - self._before)
         seconds = self._left(done, sent, rate, now.wait)
@@ -178,6 +202,13 @@ class Progress:
         return wait + left / rate if rate and left > 0 else None
 
 
+def counted(snapshot: State) -> tuple[int, int]:
+    """Answers, and how many of them were sent in this run."""
+    if isinstance(snapshot, Tally):
+        return snapshot.done, snapshot.sent
+    return len(snapshot.answers), sum(answer.source == "sent" for answer in snapshot.answers)
+
+
 def duration(seconds: float) -> str:
     """`8 s`, `12 min`, `2.5 h`."""
     if seconds < 100:
@@ -189,7 +220,7 @@ def _number(rate: float) -> str:
     return f"{rate:.2g}" if rate < 9.95 else f"{rate:,.0f}"
 
 
-def _money(snapshot: Snapshot) -> str:
+def _money(snapshot: State) -> str:
     if snapshot.cost is None:
         return ""
     return f" · {snapshot.cost:.4g} {printable(snapshot.currency or '', 40)}"

@@ -27,6 +27,7 @@ COMMANDS = {
     "compare": "probe.cli.compare",
     "deconv": "probe.cli.deconv",
     "report": "probe.cli.report",
+    "score": "probe.cli.score",
     "providers": "probe.cli.providers",
     "studio": "probe.cli.studio",
     "serve": "probe.cli.serve",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from probe.limits import Throttling
-from probe.progress import Progress, Snapshot, Sum
+from probe.progress import Progress, State, Sum, counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,7 +23,7 @@ EVERY = 10.0
 BAR = 10
 GAP = 2
 
-Show = Callable[[Snapshot], None]
+Show = Callable[[State], None]
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def _throttling(probers: tuple[Prober, ...]) -> Throttling:
 def _lines(said: Progress, clock: Callable[[], float]) -> Show:
     last, begun = clock(), False
 
-    def show(snapshot: Snapshot) -> None:
+    def show(snapshot: State) -> None:
         nonlocal last, begun
         is_time = clock() - last >= EVERY
         if begun and not is_time:
@@ -86,19 +86,19 @@ def _bar(said: Progress) -> Iterator[Show]:
     from rich.table import Table
     from rich.text import Text
 
-    latest: Snapshot = Sum()
+    latest: State = Sum()
     console = Console(stderr=True)
 
     def draw() -> Table:
         line = said.line(latest, console.width - BAR - GAP)
         row = Table.grid(padding=(0, 1))
         row.add_row(
-            ProgressBar(said.total, len(latest.answers), width=BAR),
+            ProgressBar(said.total, counted(latest)[0], width=BAR),
             Text(line, no_wrap=True, overflow="ellipsis"),
         )
         return row
 
-    def show(snapshot: Snapshot) -> None:
+    def show(snapshot: State) -> None:
         nonlocal latest
         latest = snapshot
 

@@ -1,6 +1,6 @@
 """The one loop: ask -> look up -> send -> store -> tell."""
 
 from probe.loop.asking import checks, phases
-from probe.loop.loop import Loop
+from probe.loop.loop import Loop, Renderer
 
-__all__ = ["Loop", "checks", "phases"]
+__all__ = ["Loop", "Renderer", "checks", "phases"]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from queue import Empty
 from threading import TIMEOUT_MAX
+from typing import Protocol
 
 from probe.api.transport.sending import Delivery
 from probe.api.transport.threads import Transport
@@ -28,13 +29,19 @@ from probe.ledger import Ledger, Question
 from probe.loop.asking import Ask, phases
 from probe.loop.ending import explained
 from probe.loop.table import Reader, Table
-from probe.perturb import Renderer
 from probe.result import Answer
 from probe.signals import caught
 from probe.text import count
 from probe.types import Failure, Identity, Order, Perturbation, Reading, Sampler, Scores, Variant
 
 log = logging.getLogger(__name__)
+
+
+class Renderer(Protocol):
+    """Makes what is sent: of one picture `probe.perturb.Renderer`."""
+
+    def changes(self, perturbation: Perturbation) -> bool: ...
+    def variant(self, perturbation: Perturbation) -> Variant: ...
 
 
 @dataclass
@@ -74,6 +81,15 @@ class Loop:
         return self._table.answers
 
     def reference(self, first: Ask = lambda n: ()) -> Scores:
+        """The outcome of the first call; raises where there is no score."""
+        outcome = self.begin(first)
+        if isinstance(outcome, Failure):
+            raise self._cause or BackendError(
+                f"the unchanged picture got no score: {outcome.message}"
+            )
+        return outcome
+
+    def begin(self, first: Ask = lambda n: ()) -> Scores | Failure:
         """The first call: the unchanged picture alone, so that whatever is wrong costs one call.
 
         first: what will be asked next, as far as that is known; it is encoded meanwhile.
@@ -87,12 +103,7 @@ class Loop:
                 self._receive()
                 self._exchange()
             self._raise_if_stopped()
-        outcome = self.answers[0].outcome
-        if isinstance(outcome, Failure):
-            raise self._cause or BackendError(
-                f"the unchanged picture got no score: {outcome.message}"
-            )
-        return outcome
+        return self.answers[0].outcome
 
     def run(self, sampler: Sampler, read: Reader = lambda outcome: outcome) -> Iterator[None]:
         """Ask all that the order allows; yields whenever the table has grown.

@@ -34,7 +34,7 @@ class Wishes:
     """What the user asked of a run: the arguments of Prober and of its methods.
 
     budget: AUTO ends when the map is settled, after MOST answers at most; None asks about the
-    unchanged picture alone, once.
+    unchanged picture alone, once. full: at its full size, too, where the service takes that.
     """
 
     label: str | None
@@ -47,6 +47,7 @@ class Wishes:
     codec: Codec | None
     repeats: int | None
     offline: bool
+    full: bool = True
 
 
 def prepare(picture: Picture, limits: Limits, identity: str | None, wishes: Wishes) -> Run:
@@ -82,7 +83,7 @@ def prepare(picture: Picture, limits: Limits, identity: str | None, wishes: Wish
         taken = ", ".join(limits.formats)
         raise UsageError(f"the backend takes {taken}, not {codec}: leave the codec out")
     canvas = Canvas(size, send, codec.grid, _seen(limits.seen, send))
-    both = send != size and _takes(limits, picture, codec)
+    both = wishes.full and send != size and _takes(limits, picture, codec)
     order = _order(wishes, limits, both_sizes=both)
     settings = {
         "digest": picture.digest,
