@@ -169,6 +169,13 @@ def test_the_score_rises_whatever_turns_logits_into_it(activation):
     assert (found.difference[40:, :, 1] == 12).all()
 
 
+def test_a_score_that_is_no_probability_rises_however_high_it_is():
+    network = looking([[0, 0], [0, 1.5], [0, 0]], activation="none")
+    found = change(network, PICTURE, "yes", scorer(network))
+    assert found.scores[0]["yes"] > 130
+    assert (found.difference[40:, :, 1] == 12).all()
+
+
 @pytest.mark.parametrize("weight", [0, 50])
 def test_where_nothing_can_be_gained_nothing_moves(weight):
     """The label hangs on nothing, or is certain already."""

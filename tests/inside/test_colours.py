@@ -106,6 +106,12 @@ def test_areas_side_by_side_that_go_other_ways_are_two_places():
         assert np.abs(np.subtract(place.box, box)).max() <= 2
 
 
+def test_areas_that_go_somewhat_other_ways_are_two_places():
+    after = painted(((190, 120, 115), (40, 40, 100, 100)), ((180, 125, 95), (100, 40, 160, 100)))
+    found = sorted(moved(BEFORE, after), key=lambda place: place.box)
+    assert [place.turned for place in found] == ["redder", "yellower and redder"]
+
+
 def test_a_hill_is_one_place_to_half_its_height():
     slope = 1 - np.abs(np.linspace(-1, 1, 241))
     levels = np.full((241, 241, 3), 120.0)
@@ -124,6 +130,20 @@ def test_a_slope_is_no_place_of_its_own():
     after = painted(((177, 130, 120), (60, 30, 180, 150)), ((230, 130, 120), (90, 60, 150, 120)))
     (place,) = moved(BEFORE, after)
     assert np.abs(np.subtract(place.box, (90, 60, 150, 120))).max() <= 2
+
+
+def test_a_bump_on_a_slope_is_no_place_of_its_own():
+    slope, bump = ((180, 128, 120), (30, 20, 200, 160)), ((184, 128, 120), (30, 20, 60, 50))
+    (place,) = moved(BEFORE, painted(slope, bump, ((225, 128, 120), (90, 60, 150, 120))))
+    assert np.abs(np.subtract(place.box, (90, 60, 150, 120))).max() <= 3
+    assert len(moved(BEFORE, painted(bump, ((225, 128, 120), (90, 60, 150, 120))))) == 2
+
+
+def test_a_thin_rim_that_goes_another_way_is_no_place():
+    rim, middle = ((147, 136, 123), (76, 46, 164, 134)), ((190, 120, 115), (80, 50, 160, 130))
+    (place,) = moved(BEFORE, painted(rim, middle))
+    assert place.turned == "redder"
+    assert len(moved(BEFORE, painted(((147, 136, 123), (10, 10, 40, 40)), middle))) == 2
 
 
 def test_the_colour_told_is_one_that_stands_there():
