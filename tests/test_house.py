@@ -14,8 +14,8 @@ import probe
 ROOT = Path(probe.__file__).parent
 ROOMS = """
 errors text types limits source scans convert image heatmap result progress notes finding perturb
-estimate methods ledger api backends providers signals loop plan snapshot prober judging decide show
-report inside mock testing studio cli
+estimate methods ledger api backends providers signals loop plan snapshot prober judging decide
+evaluate show report inside mock testing studio cli
 """.split()  # noqa: SIM905
 WORLDS = {
     "requests": {"api"},
@@ -35,7 +35,8 @@ WORLDS = {
     "skimage": {"perturb"},
     "starlette": {"studio"},
     "uvicorn": {"studio"},
-    "sklearn": {"estimate"},
+    "sklearn": {"estimate", "evaluate"},
+    "pyarrow": {"evaluate"},
     "torch": {"inside"},
     "captum": {"inside"},
     "onnx": {"inside"},
