@@ -274,5 +274,7 @@ def _bands(curve: Curve, drawn: Replicates) -> Bands:
     rates, recalls = grid_of(curve.positives, curve.negatives)
     whole, found = drawn.whole, recalls * curve.positives
     roc = share_ends(whole.roc, whole.roc, drawn.roc, curve.positives)
+    for end in roc:
+        end[-1] = 1.0  # at a rate of 1 all is found
     precision = share_ends(whole.pr, whole.pr, drawn.pr, found)
     return Bands(np.column_stack([rates, *roc]), np.column_stack([recalls, *precision]))

@@ -35,6 +35,8 @@ class Estimate:
         if self.low is None or self.high is None:
             return f"{self.value:.3f} (interval not known)"
         digits = _digits(self.high - self.low)
+        if any(one and not round(one, digits) for one in (self.low, self.high)):
+            digits += 1  # an end near 0 keeps its side
         return f"{self.value:.{digits}f} ({self.low:.{digits}f} to {self.high:.{digits}f})"
 
     def percent(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ class Sample:
     words     what each word of the truth column was taken for.
     left_out  the rows that do not count.
     first     what people call the file's first row. pictures: all its cells of that column.
+    files     that were read.
     """
 
     label: str
@@ -65,6 +66,7 @@ class Sample:
     left_out: tuple[LeftOut, ...] = ()
     first: int = 1
     pictures: Any = None
+    files: tuple[str, ...] = ()
 
     def picture(self, index: int) -> str:
         """What the file calls a picture; empty where it has no such column."""
@@ -120,7 +122,8 @@ def read_sample(
         theirs = labels[1] if len(labels) > 1 else label if label in other.names else None
         found = _match(sorter, loaded, other, theirs, aside)
         names = _file_names(Path(path), Path(str(against)))
-    return _finished(sorter, loaded, words, label, names, found)
+    files = [os.fspath(one) for one in (path, against if other else None) if one is not None]
+    return replace(_finished(sorter, loaded, words, label, names, found), files=tuple(files))
 
 
 def _other(table: Table, against: str) -> Table:
