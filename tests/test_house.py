@@ -15,7 +15,7 @@ ROOT = Path(probe.__file__).parent
 ROOMS = """
 errors text types limits source scans convert image heatmap result progress notes finding perturb
 estimate methods ledger api backends remembering providers signals loop plan snapshot scoring prober
-judging decide show report inside mock testing studio cli
+judging decide evaluate show report inside mock testing studio cli
 """.split()  # noqa: SIM905
 WORLDS = {
     "requests": {"api"},
@@ -35,7 +35,8 @@ WORLDS = {
     "skimage": {"perturb"},
     "starlette": {"studio"},
     "uvicorn": {"studio"},
-    "sklearn": {"estimate"},
+    "sklearn": {"estimate", "evaluate"},
+    "pyarrow": {"evaluate"},
     "torch": {"inside"},
     "captum": {"inside"},
     "onnx": {"inside"},

@@ -26,6 +26,7 @@ COMMANDS = {
     "redact": "probe.cli.redact",
     "compare": "probe.cli.compare",
     "deconv": "probe.cli.deconv",
+    "evaluate": "probe.cli.evaluate",
     "report": "probe.cli.report",
     "score": "probe.cli.score",
     "providers": "probe.cli.providers",

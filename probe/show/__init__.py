@@ -3,6 +3,13 @@
 from probe.show.comparison import plot_comparison
 from probe.show.convergence import convergence, plot_convergence
 from probe.show.curves import plot_curves
+from probe.show.evaluation import (
+    evaluation_figure,
+    plot_calibration,
+    plot_groups,
+    plot_precision_recall,
+    plot_roc,
+)
 from probe.show.figure import figure, plot
 from probe.show.files import mark_folder, open_folder, save_run, save_sheet
 from probe.show.paint import overlay
@@ -17,16 +24,21 @@ __all__ = [
     "Tile",
     "contact_sheet",
     "convergence",
+    "evaluation_figure",
     "figure",
     "load_run",
     "mark_folder",
     "open_folder",
     "overlay",
     "plot",
+    "plot_calibration",
     "plot_comparison",
     "plot_convergence",
     "plot_curves",
     "plot_errors",
+    "plot_groups",
+    "plot_precision_recall",
+    "plot_roc",
     "plot_sheet",
     "preview",
     "save_figure",
