@@ -176,7 +176,9 @@ def _report(
         f"{count(tally.failed, 'failure')}",
         err=aside,
     )
-    if scores:
+    if "truth" in listing.columns:
+        click.echo(f"next: probe evaluate {printable(shlex.quote(str(path)))}", err=aside)
+    elif scores:
         highest = shlex.quote(seen.highest[1])
         click.echo(f"next: probe occlude {printable(highest)}{_again()}", err=aside)
     return code

@@ -309,6 +309,8 @@ class TestAnother:
         _, _, err = self.toward(run, picture, *also)
         assert err.startswith("at most 2 calls · to 127.0.0.1:")
         assert "0.5 EUR (price as of 2026-10)" in err.splitlines()[0]
+        _, _, err = self.toward(run, picture, *also, "--strength", 3)
+        assert err.startswith("at most 1 call · to 127.0.0.1:")
 
     def test_a_service_that_fails_in_the_middle_loses_nothing(self, run, picture):
         class Once(Planted):

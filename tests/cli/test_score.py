@@ -77,8 +77,9 @@ def test_the_columns_of_a_list_go_with_it(run, folder, server):
     Path("list.csv").write_text(
         "truth,picture,nsfw,note\n0,photos/0.png,7,=1+1\n-1,photos/8.png,8,\n\n2,photos/1.png\n"
     )
-    code, _, _ = run("score", "list.csv", "--codec", "png", "--api", server.url)
+    code, out, _ = run("score", "list.csv", "--codec", "png", "--api", server.url)
     assert code == 0
+    assert out.splitlines()[-1] == "next: probe evaluate list.scores.csv"
     rows = table("list.scores.csv")
     heads = ["picture", "digest", "failure", "truth", "list nsfw", "note", "sfw", "nsfw"]
     assert list(rows[0]) == heads
@@ -154,3 +155,12 @@ def test_an_empty_folder_and_an_unknown_label(run, folder, server):
     assert code == 2
     assert "Did you mean 'nsfw'" in err
     assert server.calls == 0
+
+
+def test_the_table_is_what_evaluate_reads(run, folder, server):
+    rows = "".join(f"photos/{n}.png,{'nsfw' if n > 3 else 'sfw'}\n" for n in range(9))
+    Path("list.csv").write_text(f"picture,truth\n{rows}")
+    assert run("score", "list.csv", "--codec", "png", "--api", server.url)[0] == 0
+    code, out, err = run("evaluate", "list.scores.csv", "--label", "nsfw", "--json", "-q")
+    assert code == 0, err
+    assert json.loads(out)["files"]
