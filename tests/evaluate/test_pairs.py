@@ -72,8 +72,8 @@ def test_mcnemar_counts_coins(first, second):
 
 
 def test_only_pictures_that_one_alone_has_right_count():
-    truth = np.array([True, True, False, False, True])
-    scores = np.array([[0.9, 0.9, 0.1, 0.9, 0.2], [0.9, 0.1, 0.9, 0.1, 0.1]])
+    truth = np.array([True, True, False, False, True, False])
+    scores = np.array([[0.9, 0.9, 0.1, 0.9, 0.2, 0.9], [0.9, 0.1, 0.9, 0.1, 0.1, 0.1]])
     found = evaluate(truth, scores, bootstrap=100).comparison
-    assert (found.only_first, found.only_second) == (2, 1)
+    assert (found.only_first, found.only_second) == (2, 2)
     assert found.p_right == 1
