@@ -42,6 +42,7 @@ RATE = click.FloatRange(min=0, max=1, min_open=True, max_open=True)
 )
 @click.option(
     "--against",
+    type=click.Path(),
     metavar="COLUMN|FILE",
     help="A second service: another column, or another file with the same pictures.",
 )

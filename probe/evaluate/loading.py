@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from probe.errors import UsageError
 from probe.evaluate.cells import Words, as_bytes, filled, numbers, shown
 from probe.evaluate.reading import Batch, Table, arrow
-from probe.text import printable
+from probe.text import count, printable
 
 MOST_WORDS = 1000
 MOST_GROUPS = 100
@@ -124,12 +124,12 @@ class _Loader:
             row = self.table.first + int(out[0])
             raise UsageError(
                 f"{self.table.shown}, column {printable(name, 60)}, row {row}: the score "
-                f"{values[out[0]]:.6g} is not in 0..1, nor in {len(out) - 1:,} other rows: scale "
-                "the column, or name another by --label"
+                f"{values[out[0]]:.6g} is not in 0..1 ({count(len(out), 'such row')}): scale the "
+                "column, or name another by --label"
             )
 
     def _too_many(self, name: str | None, option: str, most: int) -> UsageError:
         return UsageError(
             f"{self.table.shown}, column {printable(name or '', 60)}: more than {most:,} different "
-            f"words by row {self.table.first + self.rows}; name a column of few by {option}"
+            f"words; name a column of few by {option}"
         )

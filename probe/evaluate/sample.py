@@ -244,6 +244,7 @@ def _check_classes(
     kind = "for" if truth.all() else "against"
     said = ", ".join(f"{printable(word, 40)!r}" for word in list(words)[:8])
     raise UsageError(
-        f"all {len(truth):,} usable rows of {where} are {kind} the label (words of the truth: "
-        f"{said}): both kinds are needed; --positive and --negative say which word means what"
+        f"of {count(len(truth), 'usable row')} of {where} all are {kind} the label (words of the "
+        f"truth: {said}): both kinds are needed; --positive and --negative say which word means "
+        "what"
     )

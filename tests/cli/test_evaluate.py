@@ -60,6 +60,10 @@ def test_two_services_and_groups(run, scores):
     assert record["settings"]["command"].startswith(
         "probe evaluate scores.csv --against theirs.csv"
     )
+    os.mkdir("private")
+    os.rename("theirs.csv", "private/theirs.csv")
+    run("evaluate", scores, "--against", "private/theirs.csv", "--out", "new", "--bootstrap", 100)
+    assert "private" not in Path("new/evaluation.json").read_text()
     _, out, _ = run("evaluate", "both.csv", "--against", "other", "--bootstrap", 100)
     assert out.startswith("nsfw: nsfw AUC 0.")
 

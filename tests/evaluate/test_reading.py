@@ -141,7 +141,7 @@ def test_what_a_cell_says(cell, kind):
         (b"a\x00b,c\n1,2\n", ["is no text"]),
         (b"PAR1" + b"x" * 90, ["a damaged Parquet file"]),
         (PLAIN.replace("0.2", "1.2"), ["column nsfw, row 3: the score 1.2 is not in 0..1"]),
-        (PLAIN.replace("0.2", "-3"), ["row 3: the score -3 is not in 0..1, nor in 0 other rows"]),
+        (PLAIN.replace("0.2", "-3"), ["row 3: the score -3 is not in 0..1 (1 such row)"]),
         (PLAIN.replace("0.", "9"), ["no column of scores", "--label"]),
         (
             PLAIN.replace("truth", "trouth"),
@@ -149,9 +149,9 @@ def test_what_a_cell_says(cell, kind):
         ),
         (PLAIN.replace("truth", "\x1b[2J"), ["\\x1b[2J"]),
         (PLAIN.replace(",1\n", ",yes\n").replace(",0\n", ",eh\n"), ["'eh' (1 row)"]),
-        (PLAIN.replace(",0\n", ",1\n"), ["all 3 usable rows of scores.csv are for the label"]),
+        (PLAIN.replace(",0\n", ",1\n"), ["of 3 usable rows of scores.csv all are for the label"]),
         (PLAIN.replace(",1\n", ",0\n"), ["are against the label"]),
-        (PLAIN.replace(",1\n", ",\n"), ["all 1 usable rows"]),
+        (PLAIN.replace(",1\n", ",\n"), ["of 1 usable row of"]),
         (PLAIN.replace(",1\n", ",\n").replace(",0\n", ",\n"), ["no row with a truth and a score"]),
         ("picture,truth\na,1\nb,0\n", ["no column of scores"]),
         ("picture,a,b,truth\nx,.1,.2,1\ny,.3,.4,0\n", ["2 columns that may be scores (a, b)"]),
@@ -206,7 +206,9 @@ def test_no_file_and_a_folder(tmp_path, monkeypatch):
 def test_a_group_of_too_many_words_is_refused(write):
     rows = "".join(f"{n},0.5,{n % 2}\n" for n in range(200))
     name = write(f"picture,nsfw,truth\n{rows}")
-    with pytest.raises(UsageError, match="column picture: more than 100 different words by row 2"):
+    with pytest.raises(
+        UsageError, match="column picture: more than 100 different words; name a column"
+    ):
         read_sample(name, labels=["nsfw"], group="picture")
 
 
