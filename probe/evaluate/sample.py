@@ -245,6 +245,5 @@ def _check_classes(
     said = ", ".join(f"{printable(word, 40)!r}" for word in list(words)[:8])
     raise UsageError(
         f"of {count(len(truth), 'usable row')} of {where} all are {kind} the label (words of the "
-        f"truth: {said}): both kinds are needed; --positive and --negative say which word means "
-        "what"
+        f"truth: {said}): both kinds are needed; --positive and --negative say what a word means"
     )

@@ -122,6 +122,12 @@ def test_nothing_missing_is_no_proof_of_perfection():
     assert np.isnan(low).all()
 
 
+def test_draws_around_another_value_are_moved_to_the_true_one():
+    drawn_ = 0.5 + 0.01 * np.random.default_rng(0).normal(size=(4000, 1))
+    low, high = share_ends(0.9, 0.5, drawn_, 1000)
+    assert high[0] - low[0] == pytest.approx(2 * 1.96 * 0.01, rel=0.03)
+
+
 def test_thresholds_that_some_draws_lack_have_no_upper_end():
     drawn_ = np.array([[0.5]] * 95 + [[np.inf]] * 5)
     assert threshold_ends(drawn_)[1] == np.inf

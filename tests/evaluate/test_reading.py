@@ -98,6 +98,14 @@ def test_both_formats_say_the_same(write):
     assert other.picture(3) == ""
 
 
+def test_line_ends_in_cells_may_fall_where_a_block_ends(write):
+    truth, scores = drawn(60_000)
+    lines = table(truth, scores).splitlines()
+    filler = '"' + 50 * "x\n" + '"'
+    name = write("\n".join([f"{lines[0]},comment", *(f"{row},{filler}" for row in lines[1:]), ""]))
+    np.testing.assert_array_equal(read_sample(name).scores[0], scores)
+
+
 @pytest.mark.parametrize(
     ("cell", "kind"),
     [
