@@ -32,6 +32,21 @@ def test_a_better_service_is_ahead():
     assert "b is ahead by 0." in turned.finding
 
 
+def test_each_service_has_the_intervals_that_it_has_alone():
+    truth, scores = drawn(500, services=2)
+    scores[1] = np.where(np.arange(500) % 2, 0.5, scores[1])
+    both = evaluate(truth, scores).services
+    alone = [evaluate(truth, one).services[0] for one in scores]
+    assert both[0].average_precision == alone[0].average_precision
+    assert both[0].at_fpr == alone[0].at_fpr
+    for one, other in zip(both, alone, strict=True):
+        for name in ("low", "high"):
+            ends = [getattr(service.average_precision, name) for service in (one, other)]
+            assert ends[0] == pytest.approx(ends[1], abs=0.01)
+    widths = [one.average_precision.high - one.average_precision.low for one in both]
+    assert widths[1] > 1.3 * widths[0]
+
+
 def test_the_same_pictures_make_the_difference_surer_than_two_intervals():
     truth, scores = two(2_000, 0)
     found = evaluate(truth, scores, bootstrap=200)
