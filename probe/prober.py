@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -33,7 +34,7 @@ from probe.snapshot import snapshot
 from probe.types import Backend, Codec, Order, Perturbation, Scores
 
 Source = Any
-"""A path, bytes, a file object, a PIL image, a numpy array, '-' for stdin, or a Picture."""
+"""What `Prober.probe` takes as a picture."""
 Budget = int | Literal["auto"]
 
 
@@ -51,6 +52,7 @@ class Prober:
     max_calls, max_cost, max_time   hard caps on calls, money and seconds, retries included, over
                 all runs of this Prober; the clock starts with the first.
     background  the colour under transparent pixels.
+    through     who sends: makes of the backend one that others ask for it, as workers do.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Prober:
         max_cost: float | None = None,
         max_time: float | None = None,
         background: tuple[int, int, int] = (255, 255, 255),
+        through: Callable[[Backend], Backend] = lambda backend: backend,
     ) -> None:
         numbers = {"max_calls": max_calls, "max_cost": max_cost, "max_time": max_time}
         for name, cap in (numbers | {"repeats": repeats}).items():
@@ -80,6 +83,7 @@ class Prober:
         self._repeats = repeats
         self._allowance = Allowance(max_calls, max_cost, max_time)
         self._background = background
+        self._through = through
         self._ledger = ledger if isinstance(ledger, Ledger) else Ledger(ledger or default_path())
         self._memory = Ledger(None)
         self._versions = Versions(self._ledger)
@@ -116,8 +120,7 @@ class Prober:
         service cannot be used, LimitReached at a cap, Interrupted by Ctrl-C, StorageError. What is
         known by then is in the error's `.partial`. Variants that failed are holes, not errors.
         """
-        for result in self.stream(image, label, method, budget, seed, **options):  # noqa: B007
-            pass
+        (result,) = deque(self.stream(image, label, method, budget, seed, **options), maxlen=1)
         return result
 
     def stream(
@@ -135,15 +138,13 @@ class Prober:
 
     def score(self, image: Source, label: str | None = None) -> Result:
         """Ask about the picture alone: one call, or two where its full size is not what is sent."""
-        started = time.monotonic()
-        for result in self._run(*self._prepare(image, label, ALONE, None, 0, {}), started):  # noqa: B007
-            pass
+        prepared = self._prepare(image, label, ALONE, None, 0, {})
+        (result,) = deque(self._run(*prepared, time.monotonic()), maxlen=1)
         return result
 
     @property
     def throttling(self) -> Throttling:
-        """How often the service has throttled all runs of this Prober, and for how long they wait
-        for it now."""
+        """How often the service has throttled all runs, and for how long they wait now."""
         return self._allowance.throttling
 
     def scoring(self, images: Iterable[Source]) -> Scoring:
@@ -152,33 +153,30 @@ class Prober:
         The Scoring is iterated over for a `Scored` of each, in their order. Equal pictures are
         bought once; what is no picture is a Failure. They are sent at the size that maps are.
         """
-        started = time.monotonic()
-        backend = self._acquainted()
+        started, backend = time.monotonic(), self._acquainted()
         wishes = replace(self._wishes(None, named_method(ALONE), {}, None, 0), full=False)
-
-        def ready(picture: Picture) -> Run:
-            return prepare(picture, backend.limits, backend.identity, wishes)
+        limits, who = backend.limits, backend.identity
+        ready = partial(prepare, limits=limits, identity=who, wishes=wishes)
 
         def album(sources: Iterable[Source], start: int) -> Album:
-            return Album(sources, self._opened, ready, start)
+            return Album(sources, self.opened, ready, start)
 
-        codec = wishes.codec or Codec(backend.limits.formats[0])
+        codec = wishes.codec or Codec(limits.formats[0])
         return Scoring(
             images,
             album,
             lambda album, order: self._loop(backend, order, album, album.question, codec, started),
             partial(self._land, backend),
-            backend.limits.price,
+            limits.price,
             self._offline,
         )
 
     def _run(self, run: Run, backend: Backend, started: float) -> Iterator[Result]:
-        label = run.label
         work = run.order, run.renderer, run.question, run.codec
         with self._loop(backend, *work, started) as (loop, purse):
             known = partial(snapshot, run, loop, purse, started)
             try:
-                label = choose_label(label, run.limits, loop.reference(run.first))
+                label = choose_label(run.label, run.limits, loop.reference(run.first))
                 self._versions.keep(backend)
                 yield known(label)
                 sampler = run.sampler(label)
@@ -196,7 +194,7 @@ class Prober:
                     and not isinstance(error, LabelError)
                     and isinstance(outcome, Scores)
                 ):
-                    error.partial = known(choose_label(label, run.limits, outcome), "stopped")
+                    error.partial = known(choose_label(run.label, run.limits, outcome), "stopped")
                 raise error
 
     @contextmanager
@@ -211,9 +209,10 @@ class Prober:
     ) -> Iterator[tuple[Loop, Purse]]:
         """A loop and what it may send; its threads end with the block."""
         ledger = self._memory if backend.identity is None else self._ledger
-        cap, pace = self._allowance.start(backend.limits, started)
+        sender = self._through(backend)
+        cap, pace = self._allowance.start(sender.limits, started)
         purse = Purse(cap)
-        transport = Transport(backend, codec, purse, pace)
+        transport = Transport(sender, codec, purse, pace)
         loop = Loop(
             order,
             renderer,
@@ -266,10 +265,11 @@ class Prober:
         options: Mapping[str, Any],
     ) -> tuple[Run, Backend]:
         wishes = self._wishes(label, named_method(method), options, budget, seed)
-        picture, backend = self._opened(image), self._acquainted()
+        picture, backend = self.opened(image), self._acquainted()
         return prepare(picture, backend.limits, backend.identity, wishes), backend
 
-    def _opened(self, image: Source) -> Picture:
+    def opened(self, image: Source) -> Picture:
+        """As this Prober sees it; raises ImageError."""
         known = isinstance(image, Picture)
         return image if known else open_image(image, background=self._background)
 

@@ -13,9 +13,10 @@ import probe
 
 ROOT = Path(probe.__file__).parent
 ROOMS = """
-errors text types limits source scans convert image heatmap result progress notes finding perturb
+errors text types limits source scans convert image colours heatmap result progress notes finding
+perturb
 estimate methods ledger api backends remembering providers signals loop plan snapshot scoring prober
-judging decide evaluate show report inside mock testing studio cli
+judging decide evaluate audit show report inside mock testing studio cli
 """.split()  # noqa: SIM905
 WORLDS = {
     "requests": {"api"},
@@ -35,11 +36,13 @@ WORLDS = {
     "skimage": {"perturb"},
     "starlette": {"studio"},
     "uvicorn": {"studio"},
-    "sklearn": {"estimate", "evaluate"},
-    "pyarrow": {"evaluate"},
+    "sklearn": {"estimate", "evaluate", "audit"},
+    "pyarrow": {"evaluate", "show"},
     "torch": {"inside"},
     "captum": {"inside"},
-    "onnx": {"inside"},
+    "onnx": {"backends", "inside"},
+    "dask": {"audit"},
+    "distributed": {"audit"},
 }
 
 

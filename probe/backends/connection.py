@@ -84,6 +84,12 @@ class Generation:
                 "start"
             )
 
+    @property
+    def answered(self) -> str | None:
+        """The version that answered last."""
+        with self._lock:
+            return self._now
+
     def news(self) -> str | None:
         """What to remember, JSON of the version that came first and of the last one; None where
         that is what was said before."""

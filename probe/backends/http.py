@@ -16,6 +16,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Sequence
 from threading import Lock
+from typing import Any
 from urllib.parse import urljoin
 
 from probe.api.http import Lost, Reply, address, checked_url, fetch
@@ -63,6 +64,12 @@ class Http:
 
     def __repr__(self) -> str:
         return f"Http({self.url!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=Lock())
 
     @property
     def identity(self) -> str:

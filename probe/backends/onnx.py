@@ -110,6 +110,17 @@ class Onnx:
         with self._lock:
             return self._read()
 
+    def session(self, model: bytes, threads: int | None = None) -> Any:
+        """An onnxruntime session over another form of the network; raises UsageError."""
+        return _Network(self.path, model, threads or self._threads).session
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was read: a copy in another process reads its file anew."""
+        return {**vars(self), "_lock": None, "_loaded": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=Lock())
+
     def _network(self) -> _Network:
         with self._lock:
             if self._loaded is None:

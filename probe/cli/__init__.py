@@ -29,6 +29,7 @@ COMMANDS = {
     "evaluate": "probe.cli.evaluate",
     "report": "probe.cli.report",
     "score": "probe.cli.score",
+    "audit": "probe.cli.audit",
     "providers": "probe.cli.providers",
     "studio": "probe.cli.studio",
     "serve": "probe.cli.serve",

@@ -16,10 +16,11 @@ import numpy as np
 from probe.cli.looking import RECORD, facts, finish, opened, outside, settings_of, whole
 from probe.cli.options import SENDING, make_backend, open_picture
 from probe.cli.running import allow, held_folder, stem_of
+from probe.colours import called
 from probe.errors import Interrupted, LedgerError, OutputError, ProbeError, UsageError
 from probe.image import Picture, scale
 from probe.inside.change import Change, change
-from probe.inside.colours import Place, called
+from probe.inside.colours import Place
 from probe.inside.network import WhiteBox
 from probe.methods import ALONE
 from probe.plan.words import at_most

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from probe.types import Backend
 
 F = TypeVar("F", bound=Callable[..., Any])
+Through = Callable[["Backend"], "Backend"]
 
 
 def _stack(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -201,8 +202,8 @@ def start_logging(given: dict[str, Any]) -> None:
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
 
 
-def make_prober(given: dict[str, Any]) -> Prober:
-    """The Prober that the shared options describe."""
+def make_prober(given: dict[str, Any], through: Through = lambda backend: backend) -> Prober:
+    """The Prober that the shared options describe. through: as of Prober."""
     from probe.prober import Prober
 
     start_logging(given)
@@ -213,5 +214,8 @@ def make_prober(given: dict[str, Any]) -> Prober:
     else:
         backend = make_backend(given["api"], given)
     return Prober(
-        backend, fill=given.get("fill", "mean"), **{name: given[name] for name in SENDING}
+        backend,
+        fill=given.get("fill", "mean"),
+        through=through,
+        **{name: given[name] for name in SENDING},
     )

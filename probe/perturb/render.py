@@ -114,11 +114,11 @@ class Rendered:
 
     def __init__(self, renderer: Renderer, perturbation: Perturbation) -> None:
         self.perturbation: Perturbation = perturbation
-        self._renderer = renderer
+        self.renderer = renderer
         self._encoded: dict[Codec, bytes] = {}
 
     def pixels(self) -> Image.Image:
-        return self._renderer.render(self.perturbation)
+        return self.renderer.render(self.perturbation)
 
     def encode(self, codec: Codec) -> bytes:
         if codec not in self._encoded:

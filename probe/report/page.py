@@ -60,7 +60,7 @@ def page(
     panels = [_panel(result, head) for result, head in zip(runs, heads, strict=True)]
     _one_scale([panel["data"]["maps"][0] for panel in panels])
     template = templates("probe.report").get_template("report.html")
-    style, script = _asset("report.css"), _asset("view.js")
+    style, script = asset("report.css"), asset("view.js")
     name = printable(str(runs[0].settings.get("picture", "a picture")), NAME)
     return template.render(
         title=name.replace("\\", "/").rsplit("/", 1)[-1],
@@ -75,8 +75,8 @@ def page(
         verdict=None if judged is None else printable(str(judged.get("verdict", "")), 1000),
         style=style,
         script=script,
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+        style_hash=hash_of(style),
+        script_hash=hash_of(script),
         data={"runs": [panel["data"] for panel in panels], "colours": colours(), "cells": CELLS},
         count=count,
     )
@@ -174,9 +174,11 @@ def _map_at(heatmap: Any, image: Image.Image | None, side: int) -> Image.Image:
     return paint(heatmap, None if image is None else image.resize(size), size)
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """The text of a file that pages are made of."""
     return (files("probe.report") / "page" / name).read_text("utf-8")
 
 
-def _hash(text: str) -> str:
+def hash_of(text: str) -> str:
+    """As a Content-Security-Policy names it."""
     return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"

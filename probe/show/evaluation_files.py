@@ -37,10 +37,10 @@ def save_evaluation(
     record["settings"] = {**settings, **found["settings"]}
     written = [
         save_figure(evaluation_figure(evaluation), folder / "evaluation.png"),
-        _write_rows(folder / "curves.csv", _curves(evaluation)),
+        write_rows(folder / "curves.csv", _curves(evaluation)),
     ]
     if evaluation.groups:
-        written.append(_write_rows(folder / "groups.csv", _groups(evaluation)))
+        written.append(write_rows(folder / "groups.csv", _groups(evaluation)))
     else:
         with suppress(OSError):  # of an evaluation that is written over
             (folder / "groups.csv").unlink()
@@ -48,7 +48,7 @@ def save_evaluation(
     return written
 
 
-def _write_rows(path: Path, rows: Iterator[list[Any]]) -> Path:
+def write_rows(path: Path, rows: Iterator[list[Any]]) -> Path:
     """Numbers with a dot and every digit, text that no spreadsheet will run."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(rows)

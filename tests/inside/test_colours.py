@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageColor
 
-from probe.inside.colours import COLOURS, called, distances, lab, moved, named
+from probe.colours import COLOURS, called, lab
+from probe.inside.colours import distances, moved, named
 
 BEFORE = Image.new("RGB", (240, 180), (160, 130, 120))
 

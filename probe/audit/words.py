@@ -1,0 +1,111 @@
+"""What an audit found, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from probe.audit.effects import FEWEST
+from probe.audit.records import Audit, Feature
+from probe.text import count, printable
+
+FEW = 20
+
+
+def finding(audit: Audit) -> str:
+    """What the score hangs on, or that nothing was found."""
+    label = printable(audit.label, 60)
+    if audit.claims:
+        names = "; ".join(one.look.words for one in audit.claims)
+        first = audit.claims[0]
+        return f"{label} hangs on {names}. {_tested(first, label)} {_stands(audit, first)}".strip()
+    tested = sum(one.effect is not None for one in audit.features)
+    if tested:
+        return (
+            f"Nothing was found on which {label} hangs: {count(tested, 'kind')} of evidence "
+            "were recognised in other pictures, and covering them there cost no more than "
+            "covering boxes elsewhere."
+        )
+    if audit.features:
+        return (
+            f"Nothing can be said of {label}: the evidence has kinds, but too few other pictures "
+            "show them to test it."
+        )
+    return f"Nothing was found on which {label} hangs: the evidence of no three pictures is alike."
+
+
+def _tested(feature: Feature, label: str) -> str:
+    if feature.effect is None:
+        return ""
+    places = count(len(feature.effect.trials), "other picture")
+    return (
+        f"Covering {_first(feature)} lowers {label} by {feature.effect.drop.said()} more than "
+        f"covering a box of the same size elsewhere, in {places}."
+    )
+
+
+def _stands(audit: Audit, feature: Feature) -> str:
+    without, within = sides(audit)
+    parts = [
+        f"{share.percent()} of those that {side}"
+        for share, side in ((feature.without, without), (feature.within, within))
+        if share.value is not None
+    ]
+    return f"It stands in {' and in '.join(parts)}." if parts else ""
+
+
+def _first(feature: Feature) -> str:
+    return f"it ({feature.look.words})"
+
+
+def sides(audit: Audit) -> tuple[str, str]:
+    """Which pictures are compared: by the truth, or by the service's word where none is known."""
+    label = printable(audit.label, 60)
+    if sum(audit.truths):
+        return f"are truly not {label}", f"truly are {label}"
+    return f"score below {audit.wishes.threshold:g}", f"score {audit.wishes.threshold:g} or more"
+
+
+def said_of(feature: Feature, label: str) -> str:
+    """One feature, in a sentence."""
+    effect = feature.effect
+    if effect is None:
+        return f"Not tested: it stands in fewer than {FEWEST} other pictures with room beside it."
+    claim = _tested(feature, label)
+    if feature.claimed:
+        return claim
+    return f"No claim: {claim[:1].lower()}{claim[1:]} (p = {effect.adjusted:.2g} after Holm)"
+
+
+def wanted(feature: Feature, audit: Audit) -> str:
+    """What to collect, in a sentence."""
+    without, _ = sides(audit)
+    return (
+        f"Pictures that {without} and show {feature.look.words}: "
+        f"{feature.missing:.0f} more of every 1,000"
+    )
+
+
+def remarks(audit: Audit) -> list[str]:
+    """What a reader has to know beside it."""
+    return list(_remarks(audit))
+
+
+def _remarks(audit: Audit) -> Iterator[str]:
+    label = printable(audit.label, 60)
+    if audit.stopped is not None:
+        yield f"It ended early: {printable(str(audit.stopped), 300)}; this is of what there is."
+    if audit.failed:
+        yield f"{count(audit.failed, 'picture')} could not be used."
+    if audit.repeated:
+        yield f"{count(audit.repeated, 'picture')} equal others, and count once."
+    no, yes = audit.truths
+    if not no + yes:
+        at = f"{audit.wishes.threshold:g}"
+        yield f"No truth is known: pictures that score below and above {at} are compared."
+    elif not (no and yes):
+        only = f"truly {label}" if yes else f"truly not {label}"
+        yield f"All pictures are {only}: what is missing from the others cannot be told."
+    if audit.probed and audit.probed < FEW:
+        yield f"Only {count(audit.probed, 'picture')} were probed: rare features are missed."
+    if audit.looked and any(one.effect is None for one in audit.features):
+        yield "Of features that could not be tested nothing is known: a larger list would help."
