@@ -80,9 +80,10 @@ class Describer:
         return looks.excerpt(decode(self.probed[one].copy), spot.box)
 
     def _members(self, group: Cluster) -> list[tuple[int, Evidence]]:
-        """Place of the picture and region of each, the strongest evidence first."""
+        """Place of the picture and its strongest region, the strongest evidence first."""
         flat = [(n, part) for n, one in enumerate(self.probed) for part in one.regions]
-        return sorted((flat[m] for m in group.members), key=lambda one: -one[1].strength)
+        ranked = sorted((flat[m] for m in group.members), key=lambda one: one[1].strength)
+        return sorted(dict(ranked).items(), key=lambda one: -one[1].strength)
 
     def _having(self, n: int, group: Cluster, sample: set[int]) -> list[Other]:
         drawn = (one for one in self.others if one.index in sample)

@@ -71,7 +71,7 @@ class _Crew:
         except (ImageError, UsageError) as error:
             return error
         except Interrupted as error:
-            return self.stopped or ProbeError(str(error))
+            return error.partial or self.stopped or ProbeError(str(error))
         except ProbeError as error:
             with self._lock:
                 self.stopped = self.stopped or error

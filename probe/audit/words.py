@@ -17,7 +17,9 @@ def finding(audit: Audit) -> str:
     if audit.claims:
         names = "; ".join(one.look.words for one in audit.claims)
         first = audit.claims[0]
-        return f"{label} hangs on {names}. {_tested(first, label)} {_stands(audit, first)}".strip()
+        what = "it" if len(audit.claims) == 1 else f"the first ({first.look.words})"
+        tested = _tested(first, label, what)
+        return f"{label} hangs on {names}. {tested} {_stands(audit, first)}".strip()
     tested = sum(one.effect is not None for one in audit.features)
     if tested:
         return (
@@ -33,12 +35,12 @@ def finding(audit: Audit) -> str:
     return f"Nothing was found on which {label} hangs: the evidence of no three pictures is alike."
 
 
-def _tested(feature: Feature, label: str) -> str:
+def _tested(feature: Feature, label: str, what: str = "it") -> str:
     if feature.effect is None:
         return ""
     places = count(len(feature.effect.trials), "other picture")
     return (
-        f"Covering {_first(feature)} lowers {label} by {feature.effect.drop.said()} more than "
+        f"Covering {what} lowers {label} by {feature.effect.drop.said()} more than "
         f"covering a box of the same size elsewhere, in {places}."
     )
 
@@ -51,10 +53,6 @@ def _stands(audit: Audit, feature: Feature) -> str:
         if share.value is not None
     ]
     return f"It stands in {' and in '.join(parts)}." if parts else ""
-
-
-def _first(feature: Feature) -> str:
-    return f"it ({feature.look.words})"
 
 
 def sides(audit: Audit) -> tuple[str, str]:
