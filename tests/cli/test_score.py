@@ -140,7 +140,7 @@ def test_what_is_there_is_not_written_over(run, folder, server):
     assert code == 2
     assert "is no table of scores" in err
     assert server.calls == 0
-    for out, says in (("photos", "is a folder"), ("x.json", "ends in .csv")):
+    for out, says in (("photos", "is a folder"), ("x.json", "ends in .csv or .parquet")):
         code, _, err = run("score", folder, "--api", server.url, "--out", out)
         assert code == 2
         assert says in err
