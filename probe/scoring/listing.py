@@ -127,8 +127,10 @@ def _kind(places: Sequence[Place]) -> Kind:
         return CsvList(only)
     if only.is_folder():
         if next(only.files(ENDINGS), None) is None:
-            found = [only.inside(name) for name in only.files(tables.ENDINGS)]
-            if found:
-                return tables.Tables(found)
+            names = list(only.files(tables.ENDINGS))
+            if names:
+                return tables.Tables([(n.rpartition(".")[0], only.inside(n)) for n in names])
         return _Folder(only)
-    return tables.Tables(places) if only.ending in tables.ENDINGS else _Files(places)
+    if only.ending in tables.ENDINGS:
+        return tables.Tables([(only.stem, only)])
+    return _Files(places)

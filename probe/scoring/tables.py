@@ -29,13 +29,14 @@ BUFFER = 1 << 16
 class Tables:
     """The rows of one Parquet file, or of all that make a data set.
 
+    places: each with the name that pictures without one have before their row's number.
     columns: those beside that of the pictures that hold single values. notes: what is left out.
     """
 
     nothing = "it has no rows"
 
-    def __init__(self, places: Sequence[Place]) -> None:
-        found = [_Table(place) for place in places]
+    def __init__(self, places: Sequence[tuple[str, Place]]) -> None:
+        found = [_Table(name, place) for name, place in places]
         self._tables = [table for table in found if not table.is_scores or len(found) == 1]
         first = (self._tables or found)[0]
         self.columns = first.columns
@@ -62,8 +63,8 @@ class Tables:
 class _Table:
     """One Parquet file, of which only the end was read."""
 
-    def __init__(self, place: Place) -> None:
-        self._place, self.shown = place, place.shown
+    def __init__(self, name: str, place: Place) -> None:
+        self._name, self._place, self.shown = name, place, place.shown
         with self._opened() as file:
             schema, metadata = file.schema_arrow, file.metadata
             self.rows = int(metadata.num_rows)
@@ -140,7 +141,7 @@ class _Table:
         data = _buffer(cell)
         if data is None:
             return named(self._place, path, cells, f"row {row:,}")
-        name = bare(path) or f"{self._place.stem}:{row}"
+        name = bare(path) or f"{self._name}:{row}"
         if data.size > MAX_BYTES:
             shown = printable(name, 300)
             return refused(name, f"{shown} has more than the {MAX_BYTES >> 20} MB opened", cells)
@@ -208,12 +209,17 @@ def _is_bytes(kind: Any) -> bool:
 
 
 def _is_picture(kind: Any) -> bool:
-    """Whether cells of this type are pictures: bytes, or {bytes, path} as Hugging Face has them."""
-    if not arrow().types.is_struct(kind):
+    """Whether cells of this type are pictures: bytes, or {bytes, path} as Hugging Face has them,
+    of which one may be null throughout."""
+    pa = arrow()
+    if not pa.types.is_struct(kind):
         return _is_bytes(kind)
     fields = {field.name: field.type for field in kind}
-    path = fields.get("path")
-    return _is_bytes(fields.get("bytes", kind)) and (path is None or _is_text(path))
+    if "bytes" not in fields:
+        return False
+    data, path = (fields.get(name, pa.null()) for name in ("bytes", "path"))
+    empty = [pa.types.is_null(one) for one in (data, path)]
+    return (_is_bytes(data) or empty[0]) and (_is_text(path) or empty[1]) and not all(empty)
 
 
 def _is_single(kind: Any) -> bool:
