@@ -107,5 +107,5 @@ def named(place: Place, cell: str, cells: tuple[str, ...], where: str) -> Entry:
 
 def too_long(shown: str, row: str) -> UsageError:
     return UsageError(
-        f"{shown}: {row} has more than {MAX_ROW:,} characters: leave its long columns out"
+        f"{shown}: {row} takes more than {MAX_ROW >> 10} kB: leave the long columns out"
     )

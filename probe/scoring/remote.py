@@ -90,18 +90,17 @@ class There:
         if depth > MAX_DEPTH:
             raise UsageError(f"{self.shown} has folders more than {MAX_DEPTH} deep: name one below")
         with _said(f"cannot read the folder {self.shown}", self.url):
-            found = [
-                (_last(one["name"]), one["name"], one.get("type") == "directory", one)
+            found = sorted(
+                (_last(one["name"]), one["name"], one.get("type") == "directory")
                 for one in self.disk.ls(path, detail=True)
                 if one["name"].strip("/") != path.strip("/")
-            ]
-        seen = sorted({one[:3] for one in found if one[0] and not one[0].startswith(".")})
-        links = {one["name"] for *_, one in found if one.get("islink")}
+            )
+        seen = [one for one in found if one[0] and not one[0].startswith(".")]
         for name, _, is_folder in seen:
             if not is_folder and name.lower().endswith(endings):
                 yield f"{above}{name}"
         for name, full, is_folder in seen:
-            if is_folder and full not in links:
+            if is_folder:
                 yield from self._below(full, f"{above}{name}/", endings, depth + 1)
 
     def inside(self, name: str) -> There:

@@ -149,7 +149,7 @@ class _Table:
 
     def _text(self, cell: Any, row: int) -> str:
         data = _buffer(cell)
-        if data is not None and data.size > 4 * MAX_ROW:
+        if data is not None and data.size > MAX_ROW:
             raise too_long(self.shown, f"row {row:,}")
         return "" if data is None else data.to_pybytes().decode()
 

@@ -214,6 +214,21 @@ def test_a_table_that_cannot_be_used_is_a_line(here, data, says):
     fails("l.parquet", says)
 
 
+def test_texts_that_are_no_utf_8_are_a_line(here):
+    table = pa.table({"picture": ["a word"], "note": ["another"]})
+    for word in (b"a word", b"another"):
+        plain = {"use_dictionary": False, "write_statistics": False}
+        pq.write_table(table, here / "l.parquet", compression="none", **plain)
+        data = (here / "l.parquet").read_bytes()
+        (here / "l.parquet").write_bytes(data.replace(word, b"\xff" * len(word)))
+        fails("l.parquet", "damaged Parquet file")
+
+
+def test_a_list_cannot_wait_for_stdin(here):
+    (here / "l.csv").write_text("picture\n-\n")
+    assert "No such file" in widths("l.csv")["-"]
+
+
 def test_bytes_that_change_on_the_way_are_errors_and_nothing_else(here):
     data = parquet(picture=[png(3)] * 3, note=["a", "b", None])
     for place in range(0, len(data), 7):
@@ -227,11 +242,13 @@ def test_bytes_that_change_on_the_way_are_errors_and_nothing_else(here):
 def test_cells_that_are_too_large(here, monkeypatch):
     long = "x" * (lists.MAX_ROW + 1)
     (here / "l.parquet").write_bytes(parquet(picture=["a", "b"], note=["", long]))
-    fails("l.parquet", "row 2 has more than 262,144 characters")
+    fails("l.parquet", "row 2 takes more than 256 kB")
     (here / "l.csv").write_text(f"picture,note\na,\nb,{long}\n")
-    fails("l.csv", "a row has more than 262,144 characters")
+    fails("l.csv", "a row takes more than 256 kB")
     (here / "l.csv").write_text("picture,note\n" + 'a,"\n' + "x\n" * lists.MAX_ROW)
-    fails("l.csv", "a row has more than 262,144 characters|field larger than")
+    fails("l.csv", "a row takes more than 256 kB|field larger than")
+    (here / "n.parquet").write_bytes(parquet(picture=["a", long]))
+    fails("n.parquet", "row 2 takes more than 256 kB")
     (here / "l.csv").write_text("picture,note\n" + "a,b\n" * lists.MAX_ROW)
     assert Listing(["l.csv"]).size == lists.MAX_ROW
     monkeypatch.setattr(tables, "MAX_BYTES", 2 * len(png()))
@@ -436,7 +453,7 @@ def test_no_more_is_fetched_than_is_opened_of_a_picture(memory, monkeypatch, cla
 def test_no_more_is_fetched_of_a_list_than_a_row(memory, monkeypatch):
     file = Endless()
     monkeypatch.setattr(MemoryFileSystem, "_open", lambda *_, **__: file)
-    fails("memory://shop/l.csv", "a row has more than 262,144 characters")
+    fails("memory://shop/l.csv", "a row takes more than 256 kB")
     assert file.given < 1 << 23
 
 

@@ -85,7 +85,7 @@ def test_a_full_disk_leaves_what_was_there(table, tmp_path, monkeypatch):
 
     written = ScoresTable._write_parquet
     monkeypatch.setattr(ScoresTable, "_write_parquet", full)
-    with pytest.raises(OutputError, match="cannot write .*No space left"):
+    with pytest.raises(OutputError, match=r"cannot write .*No space left"):
         table.save(path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir() if file.suffix == ".part"] == []
