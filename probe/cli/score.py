@@ -13,7 +13,9 @@ from probe.cli import options
 @click.argument("places", nargs=-1, required=True, metavar="FOLDER|LIST|IMG...")
 @click.option("--label", help="The label to speak of; the service's own question by default.")
 @options.service
-@click.option("--out", type=click.Path(), help="The table, .csv or .parquet; FOLDER.scores.csv here.")
+@click.option(
+    "--out", type=click.Path(), help="The table, .csv or .parquet; FOLDER.scores.csv here."
+)
 @click.option("--force", is_flag=True, help="Write over a file that is no table of scores.")
 @click.option("--dry-run", is_flag=True, help="Only say how many calls it takes at most.")
 @options.yes

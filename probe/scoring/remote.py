@@ -114,7 +114,7 @@ class There:
         return self._entry(name or bare(self.url), self.path, self.url, ())
 
     def named(self, cell: str, cells: tuple[str, ...] = ()) -> Entry:
-        text, name = cell.strip(), bare(cell)
+        text, name = cell.strip() if "://" in cell else cell, bare(cell)
         if "://" in text and scheme_of(text) != self.scheme:
             return foreign(cell, cells, self.scheme)
         try:

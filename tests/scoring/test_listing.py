@@ -314,6 +314,12 @@ def test_a_data_set_may_lie_behind_a_url(memory):
     }
 
 
+def test_spaces_belong_to_a_name_but_not_to_a_url(memory):
+    memory(" a.png", png(3))
+    memory("l.csv", b"picture\n a.png\n memory://shop/%20a.png\n memory://shop/ a.png \n")
+    assert [width(entry) for entry in Listing(["memory://shop/l.csv"])][::2] == [3, 3]
+
+
 @pytest.mark.parametrize(
     "cell",
     [
@@ -392,14 +398,16 @@ def test_what_is_secret_in_a_url_is_left_out(url, shown):
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("s3://user:pass/word@shop/x?tok3n", "cannot reach s3://shop/x: "),
+        ("s3://user:pass/word@shop/x?tok3n", "cannot reach s3://shop/x: Install s3fs"),
         ("nope://user:password@shop/x", "there is no protocol nope://"),
         ("zip://::/absent.zip", "there is no such file"),
         ("memory://shop/absent.csv?tok3n", "there is no such file"),
         ("memory://shop/absent.parquet", "there is no such file"),
     ],
 )
-def test_a_place_that_is_not_there_is_a_line(memory, url, says):
+def test_a_place_that_is_not_there_is_a_line(memory, monkeypatch, url, says):
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.delitem(_registry, "s3", raising=False)
     fails(url, says)
     with pytest.raises(UsageError) as caught:
         Listing([url])
