@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -105,9 +106,10 @@ class _Course:
 
     def _score(self) -> None:
         found = self.found
-        scoring = self.prober.scoring(item.source for item in self.items)
-        pairs = zip(self.items, _whole(scoring, found), strict=False)
-        for item, scored in pairs:
+        waiting: deque[Item] = deque()
+        scoring = self.prober.scoring(_sources(self.items, waiting))
+        for scored in _whole(scoring, found):
+            item = waiting.popleft()
             outcome, score = scored.outcome, float("nan")
             if isinstance(outcome, Scores):
                 found.label = found.label or max(outcome, key=outcome.__getitem__)
@@ -257,6 +259,13 @@ class _Job:
     source: object
     box: Region
     control: Region
+
+
+def _sources(items: Iterable[Item], waiting: deque[Item]) -> Iterator[object]:
+    """What is to be opened, while the rest of each waits for its score."""
+    for item in items:
+        waiting.append(replace(item, source=None))
+        yield item.source
 
 
 def _whole(scoring: Iterable[Scored], found: Audit) -> Iterator[Scored]:

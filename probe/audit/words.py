@@ -18,8 +18,8 @@ def finding(audit: Audit) -> str:
         names = "; ".join(one.look.words for one in audit.claims)
         first = audit.claims[0]
         what = "it" if len(audit.claims) == 1 else f"the first ({first.look.words})"
-        tested = _tested(first, label, what)
-        return f"{label} hangs on {names}. {tested} {_stands(audit, first)}".strip()
+        told = _tested(first, label, what)
+        return f"{label} hangs on {names}. {told} {_stands(audit, first)}".strip()
     tested = sum(one.effect is not None for one in audit.features)
     if tested:
         return (

@@ -10,7 +10,7 @@ from probe.cli import options
 
 
 @click.command()
-@click.argument("places", nargs=-1, required=True, metavar="FOLDER|LIST.csv|IMG...")
+@click.argument("places", nargs=-1, required=True, metavar="FOLDER|LIST|IMG...")
 @click.option("--label", help="The label to explain; the service's own question by default.")
 @click.option(
     "--truth",

@@ -23,7 +23,6 @@ from probe.cli.options import make_prober
 from probe.cli.repeating import as_given, command_of
 from probe.cli.running import HOLES, allow, held_folder
 from probe.errors import Interrupted, ProbeError, UsageError
-from probe.evaluate.reading import arrow
 from probe.evaluate.truth import meanings
 from probe.plan.words import at_most
 from probe.report import save_report
@@ -31,6 +30,8 @@ from probe.report.audit import audit_page
 from probe.result import check_label
 from probe.scoring import Scored
 from probe.scoring.listing import Listing
+from probe.scoring.places import scheme_of
+from probe.scoring.tables import arrow
 from probe.show.audit_files import save_audit, summary
 from probe.show.scores import ScoresTable
 from probe.text import count, printable
@@ -56,7 +57,7 @@ class _Items:
     def __iter__(self) -> Iterator[Item]:
         for entry in self.listing:
             word = "" if self.column is None else entry.cells[self.column].strip()
-            yield Item(entry.name, entry.path, self.meaning.get(word))
+            yield Item(entry.name, entry.source, self.meaning.get(word))
 
 
 def audit_pictures(places: tuple[str, ...], given: dict[str, Any]) -> int:
@@ -65,6 +66,8 @@ def audit_pictures(places: tuple[str, ...], given: dict[str, Any]) -> int:
         raise UsageError("audit asks a service: scores that are written down tell of no cover")
     arrow()
     listing = Listing(places)
+    for note in listing.notes:
+        click.echo(f"note: {note}", err=True)
     given["repeats"] = given["repeats"] or 0
     backend = make_prober(given).backend
     limits = backend.limits
@@ -137,7 +140,7 @@ def _settings(
         **{name: given[name] for name in ("truth", "positive", "negative", "side", "fill")},
         "codec": str(given["codec"] or ""),
     }
-    where = [os.path.realpath(place) for place in places]
+    where = [place if scheme_of(place) else os.path.realpath(place) for place in places]
     plan = sha256(json.dumps([where, asked], sort_keys=True, default=str).encode()).hexdigest()
     return {"plan": plan, "command": _command(places), **asked}
 
@@ -148,10 +151,7 @@ def _command(places: tuple[str, ...]) -> str:
 
 
 def _name(listing: Listing) -> str:
-    if len(listing.places) > 1:
-        return "pictures"
-    place = Path(listing.places[0]).resolve()
-    return place.stem if place.is_file() else place.name
+    return listing.places[0].stem if len(listing.places) == 1 else "pictures"
 
 
 def _crew(backend: Backend, given: dict[str, Any]) -> AbstractContextManager[Crew]:

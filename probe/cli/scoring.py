@@ -7,6 +7,7 @@ import shlex
 import time
 from array import array
 from dataclasses import dataclass, field
+from operator import length_hint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,10 @@ from probe.errors import Interrupted, ProbeError, UsageError
 from probe.plan.words import at_most
 from probe.progress import Tally
 from probe.result import check_label
-from probe.scoring.listing import Listing
-from probe.show.scores import ScoresTable, is_scores
+from probe.scoring.listing import Listing, Pass
+from probe.scoring.places import Entry, scheme_of
+from probe.scoring.tables import arrow
+from probe.show.scores import ScoresTable, is_parquet, is_scores
 from probe.text import count, printable
 from probe.types import Failure
 
@@ -36,13 +39,13 @@ SHOWN = 5
 
 @dataclass
 class _Seen:
-    """What is said at the end: the scores of one label, and who has the highest."""
+    """What is said at the end: the scores of one label, the highest with its name and path."""
 
     label: str | None
-    highest: tuple[float, str] = (-1.0, "")
+    highest: tuple[float, str, str | None] = (-1.0, "", None)
     scores: array[float] = field(default_factory=lambda: array("f"))
 
-    def add(self, path: str, scored: Scored) -> None:
+    def add(self, entry: Entry, scored: Scored) -> None:
         scores = scored.outcome
         if isinstance(scores, Failure):
             return
@@ -51,7 +54,8 @@ class _Seen:
         value = scores.get(self.label or "")
         if value is not None:
             self.scores.append(value)
-            self.highest = max(self.highest, (value, path))
+            if (value, entry.name) > self.highest[:2]:
+                self.highest = value, entry.name, entry.path
 
 
 def score_pictures(places: tuple[str, ...], given: dict[str, Any]) -> int:
@@ -59,6 +63,8 @@ def score_pictures(places: tuple[str, ...], given: dict[str, Any]) -> int:
     if given["scores"]:
         raise UsageError("score asks a service: scores that are written down need no asking")
     listing = Listing(places)
+    for note in listing.notes:
+        click.echo(f"note: {note}", err=True)
     path = _destination(listing, given)
     prober = make_prober(given)
     limits = prober.backend.limits
@@ -73,9 +79,10 @@ def score_pictures(places: tuple[str, ...], given: dict[str, Any]) -> int:
     seen = _Seen(given["label"] or limits.question)
     started = time.monotonic()
     with ScoresTable(listing.columns) as table:
-        scoring = prober.scoring(entry.path for entry in listing)
+        going = Pass(listing)
+        scoring = prober.scoring(going)
         try:
-            _ask(scoring, listing, table, seen, prober, given)
+            _ask(scoring, going, table, seen, prober, given)
         except (ProbeError, Interrupted):
             if table.rows:
                 table.save(path)
@@ -93,18 +100,17 @@ def score_pictures(places: tuple[str, ...], given: dict[str, Any]) -> int:
 
 def _ask(
     scoring: Scoring,
-    listing: Listing,
+    going: Pass,
     table: ScoresTable,
     seen: _Seen,
     prober: Prober,
     given: dict[str, Any],
 ) -> None:
-    with progress(given["quiet"], listing.size, prober) as show:
-        entries = enumerate(listing)
+    with progress(given["quiet"], length_hint(going), prober) as show:
         for scored in scoring:
-            entry = next(entry for index, entry in entries if index == scored.index)
+            entry = going.entry(scored.index)
             table.add(entry.name, scored, entry.cells)
-            seen.add(entry.path, scored)
+            seen.add(entry, scored)
             if isinstance(scored.outcome, Failure) and scoring.tally.failed <= SHOWN:
                 shown = printable(entry.name, 100)
                 click.echo(f"note: {shown}: {printable(scored.outcome.message, 300)}", err=True)
@@ -112,18 +118,17 @@ def _ask(
 
 
 def _destination(listing: Listing, given: dict[str, Any]) -> Path:
-    if given["out"]:
-        path = Path(given["out"])
-    elif len(listing.places) == 1:
-        place = Path(listing.places[0]).resolve()
-        path = Path(f"{place.stem if place.is_file() else place.name}.scores.csv")
-    else:
-        path = Path("scores.csv")
+    only = listing.places[0] if len(listing.places) == 1 else None
+    path = Path(given["out"] or (f"{only.stem}.scores.csv" if only else "scores.csv"))
     shown = printable(str(path), 300)
+    if scheme_of(given["out"] or ""):
+        raise UsageError("--out names a file on this machine, not a URL")
     if path.is_dir():
         raise UsageError(f"{shown} is a folder: name the file, as {shown}/scores.csv")
-    if path.suffix.lower() != ".csv":
-        raise UsageError(f"--out {shown}: give a name that ends in .csv")
+    if is_parquet(path):
+        arrow()
+    elif path.suffix.lower() != ".csv":
+        raise UsageError(f"--out {shown}: give a name that ends in .csv or .parquet")
     if path.exists() and not given["force"] and not is_scores(path):
         raise UsageError(f"{shown} is there, and is no table of scores: choose another --out")
     return path
@@ -139,6 +144,7 @@ def _report(
 ) -> int:
     """The sentence for people, the object for programs."""
     code = HOLES if tally.failed else 0
+    highest, name, place = seen.highest
     scores = sorted(seen.scores)
     above = sum(score >= HALF for score in scores)
     middle = scores[len(scores) // 2] if scores else None
@@ -149,7 +155,7 @@ def _report(
             "pictures": tally.done,
             "above_half": above,
             "median": middle,
-            "highest": {"picture": seen.highest[1], "score": seen.highest[0]} if scores else None,
+            "highest": {"picture": place or name, "score": highest} if scores else None,
             "calls": tally.calls,
             "answers": tally.done - tally.failed,
             "requests": tally.requests,
@@ -178,9 +184,8 @@ def _report(
     )
     if "truth" in listing.columns:
         click.echo(f"next: probe evaluate {printable(shlex.quote(str(path)))}", err=aside)
-    elif scores:
-        highest = shlex.quote(seen.highest[1])
-        click.echo(f"next: probe occlude {printable(highest)}{_again()}", err=aside)
+    elif scores and place is not None:
+        click.echo(f"next: probe occlude {printable(shlex.quote(place))}{_again()}", err=aside)
     return code
 
 

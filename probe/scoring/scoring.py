@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
+from operator import length_hint
 from typing import Any
 
 from probe.api.transport.purse import Purse
@@ -23,7 +24,8 @@ STRETCH = 1000
 class Scoring:
     """Iterate over it once for a Scored of each picture, in the order of the list.
 
-    sources: the pictures. album: of some of them, with the place of the first in the list.
+    sources: the pictures; of what is made while one goes through them, only what is on its way is
+    held. album: of some of them, with the place of the first in the list.
     opened: a loop over an album and what it may send, closed when it is left. landed: called when
     a loop was stopped; everything in flight is received and stored by it.
     tally: what was answered and paid so far.
@@ -41,11 +43,13 @@ class Scoring:
 
     def __iter__(self) -> Iterator[Scored]:
         left, start = iter(self.sources), 0
-        while stretch := list(islice(left, STRETCH)):
-            album = self.album(stretch, start)
-            start += len(stretch)
+        hint = length_hint(self.sources, -1)
+        for first in left:
+            wanted = STRETCH if hint < 0 else max(1, min(STRETCH, hint - start))
+            album = self.album(chain([first], islice(left, wanted - 1)), start)
+            start += wanted
             if album.ask(1):
-                yield from self._asked(album, Order(len(stretch) - 1, offline=self.offline))
+                yield from self._asked(album, Order(wanted - 1, offline=self.offline))
             yield from self._counted(album.refused())
 
     def _asked(self, album: Album, order: Order) -> Iterator[Scored]:

@@ -1,4 +1,4 @@
-"""scores.csv of many pictures: a row a picture, a column a label."""
+"""Scores of many pictures, as CSV or Parquet: a row a picture, a column a label."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from typing import IO, Any, Self
 
 from probe.errors import OutputError
 from probe.scoring import Scored
+from probe.scoring.tables import MARK, arrow
 from probe.show.files import write_file
 from probe.text import inert, printable
 from probe.types import Scores
 
 FIXED = ("picture", "digest", "failure")
 MAX_LABELS = 1000
+ROWS, CHARACTERS = 10_000, 1 << 24
+"""Rows of a row group of Parquet, or fewer where they hold that many characters."""
 
 
 class ScoresTable:
@@ -62,35 +65,94 @@ class ScoresTable:
         self.rows += 1
 
     def save(self, path: Path) -> Path:
-        """Write all rows, whole or not at all; raises OutputError."""
-        return write_file(path, self._write)
+        """Write all rows, whole or not at all: Parquet where the name says so, else CSV. In both
+        the scores are numbers, 0 to 1, and all else texts. Raises OutputError."""
+        return write_file(path, self._write_parquet if is_parquet(path) else self._write_csv)
 
-    def _write(self, file: IO[bytes]) -> None:
+    def _write_csv(self, file: IO[bytes]) -> None:
         text = io.TextIOWrapper(file, "utf-8", newline="", write_through=True)
         writer = csv.writer(text, lineterminator="\n")
-        labels = list(self._labels)
-        taken = {*FIXED, *labels}
-        own = [f"list {name}" if name in taken else name for name in self.columns]
-        writer.writerow([*FIXED, *(_cell(name) for name in (*own, *labels))])
+        writer.writerow([*FIXED, *(_cell(name) for name in (*self._own(), *self._labels))])
         for name, digest, failure, cells, scores in self._read():
-            values = [repr(scores[str(n)]) if str(n) in scores else "" for n in range(len(labels))]
+            values = ["" if one is None else repr(one) for one in scores]
             writer.writerow([_cell(name), digest, _cell(failure), *map(_cell, cells), *values])
         text.flush()
         text.detach()
 
-    def _read(self) -> Iterator[Any]:
+    def _write_parquet(self, file: IO[bytes]) -> None:
+        pa = arrow()
+        from pyarrow import parquet
+
+        texts = [*FIXED, *map(printable, self._own())]
+        schema = pa.schema(
+            [
+                *((name, pa.string()) for name in texts),
+                *((printable(label), pa.float64()) for label in self._labels),
+            ],
+            metadata={MARK: b"1"},
+        )
+        with parquet.ParquetWriter(file, schema) as writer:
+            for group in self._groups():
+                columns = zip(*group, strict=True)
+                arrays = [
+                    pa.array(one, field.type) for one, field in zip(columns, schema, strict=True)
+                ]
+                writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+
+    def _groups(self) -> Iterator[list[list[Any]]]:
+        """The rows, so many at a time."""
+        group: list[list[Any]] = []
+        held = 0
+        for name, digest, failure, cells, scores in self._read():
+            texts = [printable(text) for text in (name, digest, failure, *cells)]
+            group.append([*texts, *scores])
+            held += sum(map(len, texts))
+            if len(group) >= ROWS or held >= CHARACTERS:
+                yield group
+                group, held = [], 0
+        if group:
+            yield group
+
+    def _own(self) -> list[str]:
+        """The list's own columns, as they are headed here."""
+        taken = {*FIXED, *self._labels}
+        return [f"list {name}" if name in taken else name for name in self.columns]
+
+    def _read(self) -> Iterator[tuple[str, str, str, list[str], list[float | None]]]:
+        """Name, digest, failure, the list's cells, and a score or None for each label."""
         self._spool.seek(0)
         for line in self._spool:
-            yield json.loads(line)
+            name, digest, failure, cells, scores = json.loads(line)
+            values = [scores.get(str(number)) for number in range(len(self._labels))]
+            yield name, digest, failure, cells, values
         self._spool.seek(0, io.SEEK_END)
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a table of this name is written as Parquet."""
+    return path.suffix.lower() == ".parquet"
 
 
 def is_scores(path: Path) -> bool:
     """Whether what is there was written by `ScoresTable.save`, and may be written over."""
     try:
         with open(path, "rb") as file:
-            return file.read(64).startswith(",".join(FIXED).encode())
+            head = file.read(64)
+        if head.startswith(b"PAR1"):
+            return _is_marked(path)
+        return head.startswith(",".join(FIXED).encode())
     except OSError:
+        return False
+
+
+def _is_marked(path: Path) -> bool:
+    pa = arrow()
+    from pyarrow import parquet
+
+    try:
+        with open(path, "rb") as file:
+            return MARK in (parquet.read_schema(file).metadata or {})
+    except (pa.ArrowException, OSError, ValueError):
         return False
 
 

@@ -72,7 +72,7 @@ def test_a_silent_service_gives_no_evidence():
 
 @pytest.mark.slow
 def test_without_a_truth_pictures_are_compared_by_the_services_word():
-    found, _, has = audited("mark", truths=False)
+    found, _, _ = audited("mark", truths=False)
     assert found.truths == (0, 0)
     assert found.claims[0].within.value > 0.9
     assert found.claims[0].without.value < 0.1

@@ -6,7 +6,11 @@ import csv
 import json
 from pathlib import Path
 
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from PIL import Image
 
 from probe.limits import Limits, Price
@@ -140,7 +144,7 @@ def test_what_is_there_is_not_written_over(run, folder, server):
     assert code == 2
     assert "is no table of scores" in err
     assert server.calls == 0
-    for out, says in (("photos", "is a folder"), ("x.json", "ends in .csv")):
+    for out, says in (("photos", "is a folder"), ("x.json", "ends in .csv or .parquet")):
         code, _, err = run("score", folder, "--api", server.url, "--out", out)
         assert code == 2
         assert says in err
@@ -164,3 +168,92 @@ def test_the_table_is_what_evaluate_reads(run, folder, server):
     code, out, err = run("evaluate", "list.scores.csv", "--label", "nsfw", "--json", "-q")
     assert code == 0, err
     assert json.loads(out)["files"]
+
+
+def test_pictures_in_parquet_become_parquet_that_evaluate_reads(run, folder, server):
+    pictures = [{"bytes": Path(f"photos/{n}.png").read_bytes(), "path": None} for n in range(9)]
+    Path("set").mkdir()
+    for part, rows in enumerate((range(5), range(5, 9))):
+        columns = {
+            "image": [pictures[n] for n in rows],
+            "truth": [int(n > 3) for n in rows],
+            "nsfw": ["=1+1" for _ in rows],
+        }
+        pq.write_table(pa.table(columns), f"set/{part}.parquet")
+    given = ("score", "set", "--codec", "png", "--api", server.url)
+    code, out, err = run(*given, "--out", "x.parquet")
+    assert (code, server.calls) == (0, 9), err
+    assert out.splitlines()[-1] == "next: probe evaluate x.parquet"
+    found = pq.read_table("x.parquet")
+    heads = ["picture", "digest", "failure", "truth", "list nsfw", "sfw", "nsfw"]
+    assert found.column_names == heads
+    assert [str(kind) for kind in found.schema.types] == ["string"] * 5 + ["double"] * 2
+    rows = found.to_pylist()
+    names = [*(f"0:{row}" for row in range(1, 6)), *(f"1:{row}" for row in range(1, 5))]
+    assert [row["picture"] for row in rows] == names
+    assert [row["truth"] for row in rows] == [*"000011111"]
+    assert rows[0]["list nsfw"] == "=1+1"
+    assert rows[8]["nsfw"] == pytest.approx(0.95)
+    code, out, _ = run(*given)
+    assert (code, server.calls) == (0, 9)
+    assert [row["nsfw"] for row in table("set.scores.csv")] == [repr(row["nsfw"]) for row in rows]
+    code, out, err = run("evaluate", "x.parquet", "--label", "nsfw", "--json", "-q")
+    assert code == 0, err
+    assert json.loads(out)["files"]
+
+
+def test_failures_are_empty_in_parquet_and_a_data_set_leaves_its_own_scores_out(
+    run, folder, server
+):
+    Path("set").mkdir()
+    picture = Path("photos/8.png").read_bytes()
+    pq.write_table(pa.table({"image": [b"hello", picture], "n": [1, 2]}), "set/a.parquet")
+    for _ in range(2):
+        code, _, err = run(
+            *("score", "set", "--codec", "png"), "--api", server.url, "--out", "set/z.parquet"
+        )
+        assert code == 3
+        assert "note: a:1: a:1 is not a picture" in err
+        first, second = pq.read_table("set/z.parquet").to_pylist()
+        assert (first["nsfw"], first["digest"]) == (None, "")
+        assert first["failure"].startswith("invalid: a:1 is not a picture")
+        assert second["nsfw"] > 0.5
+    assert server.calls == 1
+
+
+def test_parquet_that_is_no_table_of_scores_is_not_written_over(run, folder, server):
+    own = pa.table({"picture": ["x"], "digest": [""], "failure": [""]})
+    pq.write_table(own, "x.parquet")
+    before = Path("x.parquet").read_bytes()
+    given = ("score", folder, "--api", server.url, "--out", "x.parquet")
+    for content in (before, b"PAR1", b"PAR1" + b"\xff" * 80 + b"PAR1"):
+        Path("x.parquet").write_bytes(content)
+        code, _, err = run(*given)
+        assert code == 2
+        assert "is no table of scores" in err
+        assert Path("x.parquet").read_bytes() == content
+    assert server.calls == 0
+    assert run(*given, "--force")[0] == 3
+    assert run(*given)[0] == 3
+
+
+def test_a_url_is_never_shown_with_what_is_secret_in_it(run, folder, server):
+    MemoryFileSystem.store.clear()
+    store = fsspec.filesystem("memory")
+    for name in ("5.png", "8.png", "broken.jpg"):
+        store.pipe(f"/user:password@shop/{name}", (Path("photos") / name).read_bytes())
+    rows = "5.png,1\nmemory://user:password@shop/8.png,1\nbroken.jpg,0\nhttp://u:password@x/,0\n"
+    store.pipe("/user:password@shop/list.csv", f"picture,t\n{rows}".encode())
+    given = ("--codec", "png", "--api", server.url)
+    for place, out in (("", "shop.scores.csv"), ("/list.csv", "list.scores.csv")):
+        code, said, err = run("score", f"memory://user:password@shop{place}", *given)
+        assert code == 3
+        assert "password" not in f"{said}{err}{Path(out).read_text()}"
+        code, said, err = run("score", f"memory://user:password@shop{place}", *given, "--json")
+        assert "password" not in f"{said}{err}"
+        assert json.loads(said)["highest"]["picture"].endswith("8.png")
+    assert server.calls == 2
+    MemoryFileSystem.store.clear()
+    code, _, err = run("score", folder, *given, "--out", "s3://user:password@shop/x.csv")
+    assert code == 2
+    assert err == "probe: --out names a file on this machine, not a URL\n"
