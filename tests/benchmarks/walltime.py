@@ -66,7 +66,7 @@ class _Server(socketserver.ThreadingTCPServer):
     def __init__(self, setting: Setting) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.setting = setting
-        self.refused = 0
+        self.refused = self.admitted = 0
         self.scores = cycle(n / 7 for n in range(7))
         self._arrivals: deque[float] = deque()
         self._lock = threading.Lock()
@@ -80,6 +80,7 @@ class _Server(socketserver.ThreadingTCPServer):
             if admitted:
                 self._arrivals.append(now)
             self.refused += not admitted
+            self.admitted += admitted
             return admitted
 
 
@@ -121,6 +122,7 @@ class _Handler(socketserver.StreamRequestHandler):
             "concurrency": setting.concurrency,
             "rate": [{"requests": setting.rate, "seconds": 1}] if setting.rate else [],
             "refused": self.server.refused,
+            "requests": self.server.admitted,
         }
 
     def _send(self, status: str, document: dict[str, Any]) -> None:
