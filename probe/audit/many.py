@@ -73,14 +73,16 @@ class _Crew:
         except Interrupted as error:
             return error.partial or self.stopped or ProbeError(str(error))
         except ProbeError as error:
-            with self._lock:
-                self.stopped = self.stopped or error
-            self.stop()
+            self.stop(error)
             return error
 
-    def stop(self) -> None:
-        """Those that are at work receive what is in flight and send no more."""
-        self._ended = True
+    def stop(self, reason: ProbeError | None = None) -> None:
+        """Those that are at work receive what is in flight and send no more; told once, for the
+        second time means to leave at once."""
+        with self._lock:
+            if self._ended:
+                return
+            self._ended, self.stopped = True, reason
         own = threading.get_ident()
         for thread in self._threads:
             if thread != own:

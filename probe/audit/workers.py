@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 A = TypeVar("A")
 B = TypeVar("B")
 
-SECONDS = 30.0
-"""To find a scheduler, and for a worker to be there."""
+CLOSED = {
+    "distributed.scheduler.allowed-failures": 0,
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+}
+"""A cluster of one's own hands out no task twice, and has no pages for others to look at."""
 AHEAD = 2
 """Tasks a thread that are handed out before their turn."""
 
@@ -58,14 +62,23 @@ class Workers:
     number: processes of a cluster of one's own on this machine, behind TLS with keys made for it,
     so that no other user of the machine can hand work to them. scheduler: the address of one that
     runs already, tcp:// or tls://; its workers need the same probe, and the service's keys in
-    their own environment. threads: of each process.
+    their own environment. threads: of each process. patience: seconds to find a scheduler, and for
+    a worker to be there.
 
     Raises MissingExtra without dask.distributed, UsageError for a scheduler that does not answer
     or has no workers.
     """
 
-    def __init__(self, number: int = 2, *, threads: int = 1, scheduler: str | None = None) -> None:
+    def __init__(
+        self,
+        number: int = 2,
+        *,
+        threads: int = 1,
+        scheduler: str | None = None,
+        patience: float = 30.0,
+    ) -> None:
         self.scheduler = scheduler
+        self._patience = patience
         self._number = number
         self._threads = threads
         self._cluster: Any = None
@@ -79,20 +92,20 @@ class Workers:
         except ImportError as error:
             raise MissingExtra("dask.distributed", "audit") from error
         if self.scheduler is None:
-            with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+            with dask.config.set(CLOSED):
                 self._cluster = LocalCluster(
                     n_workers=self._number,
                     threads_per_worker=self._threads,
                     host="127.0.0.1",
                     security=Security.temporary(),
-                    dashboard_address=None,
+                    dashboard_address="127.0.0.1:0",
                     silence_logs=50,
                 )
         try:
             self._client = Client(
-                self._cluster or self.scheduler, timeout=SECONDS, set_as_default=False
+                self._cluster or self.scheduler, timeout=self._patience, set_as_default=False
             )
-            self._client.wait_for_workers(1, timeout=SECONDS)
+            self._client.wait_for_workers(1, timeout=self._patience)
             self.threads = sum(self._client.nthreads().values())
         except (OSError, TimeoutError, ValueError, RuntimeError) as error:
             self._close()

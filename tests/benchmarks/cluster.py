@@ -51,12 +51,20 @@ def main() -> None:
             with crew if isinstance(crew, Workers) else Ledger(None):
                 started = time.perf_counter()
                 scored = sum(row.source == "sent" for row in prober.scoring(paths))
-                say("scored", scored, counts(url), 0, time.perf_counter() - started, given.rate)
+                seconds = time.perf_counter() - started
+                say("scored", scored, counts(url), 0, seconds, given.rate)
                 before, started = counts(url)[0], time.perf_counter()
                 work = partial(prober.probe, label=None, budget=given.budget)
                 results = [r for _, r in side_by_side(work, paths, 16) if isinstance(r, Result)]
                 answers = sum(result.calls for result in results)
-                say("probed", answers, counts(url), before, time.perf_counter() - started, given.rate)
+                say(
+                    "probed",
+                    answers,
+                    counts(url),
+                    before,
+                    time.perf_counter() - started,
+                    given.rate,
+                )
 
 
 def say(
