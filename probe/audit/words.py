@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from statistics import mean
 
 from probe.audit.effects import FEWEST
 from probe.audit.records import Audit, Feature
@@ -69,9 +70,17 @@ def said_of(feature: Feature, label: str) -> str:
     if effect is None:
         return f"Not tested: it stands in fewer than {FEWEST} other pictures with room beside it."
     claim = _tested(feature, label)
+    levels = (
+        mean(getattr(trial, name) for trial in effect.trials)
+        for name in ("score", "covered", "controlled")
+    )
+    means = "On average {:.3f} unchanged, {:.3f} covered, {:.3f} with the control covered.".format(
+        *levels
+    )
     if feature.claimed:
-        return claim
-    return f"No claim: {claim[:1].lower()}{claim[1:]} (p = {effect.adjusted:.2g} after Holm)"
+        return f"{claim} {means}"
+    no = f"No claim (p = {effect.adjusted:.2g} after Holm): {claim[:1].lower()}{claim[1:]}"
+    return f"{no} {means}"
 
 
 def wanted(feature: Feature, audit: Audit) -> str:

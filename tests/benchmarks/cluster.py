@@ -4,7 +4,7 @@
 
 The server is that of `walltime`: it admits so many requests in any second and counts those it
 turned away. Pictures are scored, then probed side by side, as `probe audit` does. Throughput:
-requests / (rate x seconds).
+requests / (rate x seconds); a rate of 0 is none, to see what the machine can do.
 """
 
 from __future__ import annotations
@@ -71,9 +71,10 @@ def say(
     stage: str, calls: int, seen: tuple[int, int], before: int, seconds: float, rate: int
 ) -> None:
     requests, refused = seen[0] - before, seen[1]
+    share = f", {requests / seconds / rate:.0%} of the rate" if rate else ""
     print(
         f"{stage}: {calls} calls in {requests} requests, {refused} turned away, {seconds:.1f} s, "
-        f"{requests / seconds:.1f} requests/s, {requests / seconds / rate:.0%} of the rate"
+        f"{requests / seconds:.1f} requests/s, {calls / seconds:.0f} calls/s{share}"
     )
 
 
