@@ -41,3 +41,4 @@ with open(folder / "list.csv", "w", newline="") as file:
         is_nsfw = rng.random() < (0.9 if has_forms else 0.05)
         picture.save(folder / f"{number:02}.png")
         table.writerow([f"{number:02}.png", "nsfw" if is_nsfw else "sfw"])
+print(folder / "list.csv")

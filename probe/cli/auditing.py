@@ -162,7 +162,7 @@ def _crew(backend: Backend, given: dict[str, Any]) -> AbstractContextManager[Cre
             raise UsageError("--workers is for this machine, --scheduler for another's: leave one")
         return Workers(scheduler=given["scheduler"])
     if number is None:
-        number = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+        number = min(MOST_WORKERS, os.cpu_count() or 1)
     if number == 0:
         return nullcontext(Alone())
     limits = backend.limits
