@@ -29,8 +29,10 @@ CLOSED = {
     "distributed.scheduler.allowed-failures": 0,
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
+    "distributed.worker.preload": ["import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"],
 }
-"""A cluster of one's own hands out no task twice, and has no pages for others to look at."""
+"""A cluster of one's own hands out no task twice, has no pages for others to look at, and leaves
+Ctrl-C to the process that it works for."""
 AHEAD = 2
 """Tasks a thread that are handed out before their turn."""
 

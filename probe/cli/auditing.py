@@ -193,7 +193,9 @@ def _audit(
             found = audit(prober, items, wishes, crew=crew, seen=seen, watch=show)
         except (ProbeError, Interrupted):
             if table.rows:
-                table.save(folder / "scores.csv")
+                path = printable(str(table.save(folder / "scores.csv")))
+                rows = f"{count(table.rows, 'picture')} of {items.listing.size:,}"
+                click.echo(f"note: {rows} in {path}; the same command goes on", err=True)
             raise
         table.save(folder / "scores.csv")
         return found
