@@ -101,7 +101,8 @@ class _Course:
         groups = groups[: self.wishes.features]
         others, samples = self._look([group.detector for group in groups], probed)
         trials = self._test(groups, probed, others)
-        describer = Describer(probed, vectors, others, samples, self.board, limits.seen)
+        truthful = all(found.truths)
+        describer = Describer(probed, vectors, others, samples, self.board, limits.seen, truthful)
         found.features = describer.features(groups, trials, self.wishes.seed)
 
     def _score(self) -> None:

@@ -34,7 +34,8 @@ class Probed:
 @dataclass(frozen=True, eq=False)
 class Describer:
     """probed: the pictures that the clusters are of, `vectors` of each. others: those that were
-    looked at; samples: which of them were drawn at random, without and with the label."""
+    looked at; samples: which of them were drawn at random, without and with the label. truthful:
+    whether that is the truth, not the service's own word."""
 
     probed: Sequence[Probed]
     vectors: Sequence[Floats]
@@ -42,6 +43,7 @@ class Describer:
     samples: tuple[set[int], set[int]]
     board: Board
     seen: Region
+    truthful: bool
 
     def features(
         self, groups: Sequence[Cluster], trials: Sequence[Sequence[Trial]], seed: int
@@ -72,7 +74,7 @@ class Describer:
             claimed,
             without,
             within,
-            _missing(without, within) if claimed else None,
+            _missing(without, within) if claimed and self.truthful else None,
             self._lacking(n, group),
         )
 

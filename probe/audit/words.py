@@ -108,7 +108,10 @@ def _remarks(audit: Audit) -> Iterator[str]:
     no, yes = audit.truths
     if not no + yes:
         at = f"{audit.wishes.threshold:g}"
-        yield f"No truth is known: pictures that score below and above {at} are compared."
+        yield (
+            f"No truth is known: pictures that score below and above {at} are compared, and what "
+            "is missing cannot be told."
+        )
     elif not (no and yes):
         only = f"truly {label}" if yes else f"truly not {label}"
         yield f"All pictures are {only}: what is missing from the others cannot be told."
