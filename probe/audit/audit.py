@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from probe.audit import choosing, effects
 from probe.audit.describing import Describer, Probed
-from probe.audit.likeness import Cluster, Detector, Floats, Space, clusters
+from probe.audit.likeness import Cluster, Detector, Floats, Space, check, clusters
 from probe.audit.many import side_by_side
 from probe.audit.others import Other, looked_at
 from probe.audit.records import Audit, Case, Item, Trial, Wishes
@@ -89,6 +89,8 @@ class _Course:
     def run(self) -> None:
         found = self.found
         found.label = self.wishes.label or self.prober.backend.limits.question or ""
+        check()
+        self.sight.check()
         self._score()
         limits = self.prober.backend.limits
         found.host, found.identity = limits.host, self.prober.backend.identity
@@ -114,7 +116,8 @@ class _Course:
             outcome, score = scored.outcome, float("nan")
             if isinstance(outcome, Scores):
                 found.label = found.label or max(outcome, key=outcome.__getitem__)
-                score = outcome.get(found.label, self.prober.backend.limits.missing or 0.0)
+                missing = self.prober.backend.limits.missing
+                score = outcome.get(found.label, float("nan") if missing is None else missing)
             else:
                 self._failed(item.name, outcome.message)
             self.board.add(score, item.truth, scored.digest or "")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,12 @@ MARGIN = 2
 """Cells around what is found that belong to its box: a cell tells of its neighbours, too."""
 
 
+def check() -> None:
+    """Raise MissingExtra without scikit-learn."""
+    if find_spec("sklearn") is None:
+        raise MissingExtra("scikit-learn", "audit")
+
+
 @dataclass(frozen=True)
 class Space:
     """Cells to vectors in which the usual has no direction. float32 throughout."""
@@ -55,11 +62,9 @@ class Space:
     @classmethod
     def fit(cls, seen: Sequence[Cells], evidence: Sequence[NDArray[np.bool_]], seed: int) -> Space:
         """seen: of pictures. evidence: (CELLS, CELLS) of each, where it has some."""
-        try:
-            from sklearn.covariance import LedoitWolf
-            from sklearn.decomposition import PCA
-        except ImportError as error:
-            raise MissingExtra("scikit-learn", "audit") from error
+        check()
+        from sklearn.covariance import LedoitWolf
+        from sklearn.decomposition import PCA
 
         flat = np.concatenate([cells.reshape(-1, cells.shape[-1]) for cells in seen])
         mean, scale = flat.mean(axis=0), flat.std(axis=0) + 1e-6

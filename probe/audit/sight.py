@@ -42,6 +42,12 @@ class Sight:
 
     threads: int | None = None
 
+    def check(self) -> None:
+        """Look at nothing, to see now whether all is there; raises MissingExtra."""
+        from PIL import Image
+
+        self(Image.new("RGB", (SIDE, SIDE)))
+
     def __call__(self, image: Image.Image) -> Cells:
         """float32 (CELLS, CELLS, WIDE) of a thumbnail."""
         small = image.resize((CELLS * PIXELS, CELLS * PIXELS))

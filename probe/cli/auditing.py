@@ -73,7 +73,9 @@ def audit_pictures(places: tuple[str, ...], given: dict[str, Any]) -> int:
     limits = backend.limits
     check_label(given["label"], limits.labels)
     label = given["label"] or limits.question
-    items = _items(listing, label or "", given)
+    if label is None:
+        raise UsageError("this service has no question of its own: name the --label to explain")
+    items = _items(listing, label, given)
     wishes = _wishes(label, backend, given)
     calls = wishes.calls(listing.size)
     line, cost = at_most(calls, backend)
@@ -115,7 +117,7 @@ def _items(listing: Listing, label: str, given: dict[str, Any]) -> _Items:
     return _Items(listing, column, meaning)
 
 
-def _wishes(label: str | None, backend: Backend, given: dict[str, Any]) -> Wishes:
+def _wishes(label: str, backend: Backend, given: dict[str, Any]) -> Wishes:
     threshold = given["threshold"]
     if threshold is None:
         own = backend.limits.threshold
