@@ -40,6 +40,7 @@ def audit_page(audit: Audit, command: str) -> str:
             ],
             without=without,
             within=within,
+            truthful=all(audit.truths),
             facts=_facts(audit),
             failures=[(printable(name, NAME), printable(why, 300)) for name, why in audit.failures],
             command=printable(command, 2000),
