@@ -68,9 +68,10 @@ def _box(part: NDArray[np.bool_]) -> Region:
 def _core(
     part: NDArray[np.bool_], values: NDArray[np.float32], strength: float, cells: int
 ) -> NDArray[np.float32]:
-    from PIL import Image
-
-    heart = np.where(part & (values >= CORE * strength), values, 0.0).astype(np.float32)
-    small = Image.fromarray(heart).resize((cells, cells), Image.Resampling.BOX)
-    core: NDArray[np.float32] = np.asarray(small) / np.asarray(small).sum()
-    return core
+    heart = np.where(part & (values >= CORE * strength), values / strength, 0.0)
+    rows, columns = np.nonzero(heart)
+    height, width = part.shape
+    core = np.zeros((cells, cells), np.float32)
+    np.add.at(core, (rows * cells // height, columns * cells // width), heart[rows, columns])
+    whole: NDArray[np.float32] = core / core.sum()
+    return whole
