@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from probe.backends.inner import CELLS, CHANNELS, InnerLayer
 from probe.backends.local import local
 from probe.colours import lab
+from probe.errors import MissingExtra
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -43,10 +45,11 @@ class Sight:
     threads: int | None = None
 
     def check(self) -> None:
-        """Look at nothing, to see now whether all is there; raises MissingExtra."""
-        from PIL import Image
-
-        self(Image.new("RGB", (SIDE, SIDE)))
+        """Raise MissingExtra where something is not there; the weights are not read yet: what
+        they leave in the memory would let the scores of many pictures grow it."""
+        local()
+        if find_spec("onnx") is None:
+            raise MissingExtra("onnx", "audit")
 
     def __call__(self, image: Image.Image) -> Cells:
         """float32 (CELLS, CELLS, WIDE) of a thumbnail."""
