@@ -11,11 +11,11 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine
-from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, ProgrammingError, SQLAlchemyError
 
 from probe.errors import LedgerError, MissingExtra
 from probe.ledger import forks
-from probe.ledger.errors import ELSEWHERE, mapped_server
+from probe.ledger.errors import ELSEWHERE, explain_server, mapped_server
 from probe.ledger.place import Server, default_file
 from probe.ledger.schema import APPLICATION, Migration
 from probe.ledger.server_schema import MIGRATIONS, TABLES, migrate, version_on_server
@@ -148,13 +148,21 @@ class ServerDatabase(forks.Forkable):
                 use_native_hstore=False,
                 connect_args={**asked, "prepare_threshold": None},
             )
-        connection = self._engine.connect()
+        connection = self._reached(self._engine)
         try:
             self._judge(connection)
         except BaseException:
             _end(connection)
             raise
         return connection
+
+    def _reached(self, engine: Engine) -> Connection:
+        """The driver's frames hold the password, so that its error is told, but not chained."""
+        try:
+            return engine.connect()
+        except SQLAlchemyError as error:
+            told = explain_server(self.server, error)
+        raise LedgerError(told)
 
     def _judge(self, connection: Connection) -> None:
         """Whether it is a ledger and may be written; it is made where there is none yet."""

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own: a new cluster in a temporary folder, on a loopback port."""
+"""A PostgreSQL server of the tests' own: a new one in a temporary folder, on a loopback port."""
 
 from __future__ import annotations
 
