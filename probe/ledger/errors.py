@@ -56,10 +56,10 @@ def sqlite_name(error: BaseException | None) -> str:
 
 def is_full(error: BaseException | None) -> bool:
     """Whether a disk was full, this one or the server's."""
-    return sqlite_name(error) == "SQLITE_FULL" or _state(error) == "53100"
+    return sqlite_name(error) == "SQLITE_FULL" or state_of(error) == "53100"
 
 
-def _state(error: BaseException | None) -> str:
+def state_of(error: BaseException | None) -> str:
     """PostgreSQL's own code of an error, five characters, or ""."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     return getattr(cause, "sqlstate", "") or ""
@@ -88,7 +88,7 @@ def mapped(path: Path | None) -> Iterator[None]:
 
 
 def explain_server(server: Server, error: BaseException) -> str:
-    state = _state(error)
+    state = state_of(error)
     reason = next((text for start, text in _ON_SERVER.items() if state.startswith(start)), None)
     if reason is None:
         cause = error.orig if isinstance(error, DBAPIError) else error

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError, SQLAlchemyError
 
 from probe.errors import LedgerError, MissingExtra
 from probe.ledger import forks
-from probe.ledger.errors import ELSEWHERE, explain_server, mapped_server
+from probe.ledger.errors import ELSEWHERE, explain_server, mapped_server, state_of
 from probe.ledger.place import Server, default_file
 from probe.ledger.schema import APPLICATION, Migration
 from probe.ledger.server_schema import MIGRATIONS, TABLES, migrate, version_on_server
@@ -34,6 +34,13 @@ _SETTINGS = (
     "SET LOCAL idle_in_transaction_session_timeout = '60s'; "
     f"SELECT pg_advisory_xact_lock({APPLICATION})"
 )
+_THERE = (
+    "SELECT relname FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace "
+    f"WHERE nspname = ANY (current_schemas(false)) AND relname IN {TABLES}"
+)
+"""In one snapshot: to_regclass may see a part of what another client is making."""
+_UNDEFINED_COLUMN = "42703"
+
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
 
@@ -187,17 +194,16 @@ class ServerDatabase(forks.Forkable):
 
     def _version(self, connection: Connection) -> int:
         """0 where no table of a ledger is. Raises LedgerError for another program's tables."""
-        names = ", ".join(f"('{name}')" for name in TABLES)
-        found = connection.exec_driver_sql(
-            f"SELECT n FROM (VALUES {names}) AS t(n) WHERE to_regclass(n) IS NOT NULL"
-        ).scalars()
-        there = set(found)
+        there = set(connection.exec_driver_sql(_THERE).scalars())
         if not there:
             return 0
         version = None
         if "probe_ledger" in there:
-            with suppress(ProgrammingError):
+            try:
                 version = version_on_server(connection)
+            except ProgrammingError as error:
+                if state_of(error) != _UNDEFINED_COLUMN:
+                    raise
         if version is None:
             raise LedgerError(
                 f"the database {self.server} is another program's, it has a table "
