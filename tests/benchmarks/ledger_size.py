@@ -4,7 +4,7 @@
 
 The bodies are answers of twenty concepts as Clarifai's API writes them (about 2 kB of JSON, every
 one with other values and identifiers). One transaction stores a batch of 8 and notes the next.
-PROBE_POSTGRES names an empty database to measure, too; its answers stay there.
+PROBE_POSTGRES names a database without tables to measure, too; it is left without any.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ import time
 import zlib
 from pathlib import Path
 
-from probe.ledger import Ledger, Question, erase, place_of, stats
+from probe.errors import LedgerError
+from probe.ledger import Ledger, Question, place_of, stats
+from probe.ledger.opening import open_store
+from probe.ledger.server_schema import TABLES
 from probe.types import Scores
 
 BATCH = 8
@@ -89,6 +92,21 @@ def measure(
     return len(pairs) / seconds, stats(place_of(where)).bytes
 
 
+def is_new(server: str) -> bool:
+    try:
+        stats(place_of(server))
+    except LedgerError as error:
+        return "there is no ledger" in str(error)
+    return False
+
+
+def drop(server: str) -> None:
+    store = open_store(place_of(server))
+    with store.writing() as connection:
+        connection.exec_driver_sql(f"DROP TABLE {', '.join(TABLES)}")
+    store.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--answers", type=int, default=4000)
@@ -97,6 +115,8 @@ def main() -> None:
     packed = sum(len(zlib.compress(scores.raw or b"")) for _, scores in pairs)
     print(f"body: {sum(sizes) / len(sizes):.0f} bytes, {sum(sizes) / packed:.2f} times its packed")
     server = os.environ.get("PROBE_POSTGRES")
+    if server and not is_new(server):
+        parser.error("PROBE_POSTGRES must be a database without tables")
     with tempfile.TemporaryDirectory() as folder:
         for raw in (True, False):
             said = "with raw bodies" if raw else "without"
@@ -105,7 +125,7 @@ def main() -> None:
             if server:
                 rate, size = measure(server, pairs, raw)
                 print(f"PostgreSQL {said}: {size / len(pairs):.0f} bytes and {rate:.0f} a second")
-                erase(place_of(server), image=IMAGE)
+                drop(server)
 
 
 if __name__ == "__main__":

@@ -316,7 +316,11 @@ def test_notes_of_another_machine_are_believed_for_an_hour(server, url):
 
 def test_another_programs_tables_are_left_as_they_are(server, url):
     name = name_of(url)
-    for made in ("answers (x int)", "probe_ledger (x int)", "probe_ledger (mark int, version int)"):
+    for made in (
+        "answers (x int)",
+        "probe_ledger (x int)",
+        "probe_ledger AS SELECT 7 mark, 1 version",
+    ):
         server.sql(f"CREATE TABLE {made}", name)
         with pytest.raises(LedgerError, match="another program's") as caught:
             Ledger(url).exchange([answer(0)])
