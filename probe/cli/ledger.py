@@ -62,7 +62,7 @@ def stats(path: str | None, as_json: bool) -> None:
     if found.first and found.last:
         click.echo(f"from {found.first:%Y-%m-%d %H:%M} to {found.last:%Y-%m-%d %H:%M} UTC")
     if found.log:
-        log = printable(f"{getattr(place, 'name', place)}-wal")
+        log = printable(f"{getattr(place, 'name', '')}-wal")
         click.echo(f"in use: part of it is in {log}; to copy it, use `probe ledger export`")
     if found.outstanding:
         click.echo(f"{found.outstanding} sent and never answered, perhaps billed")
@@ -102,9 +102,8 @@ def verify(path: str | None, as_json: bool) -> None:
         for problem in health.problems:
             click.echo(printable(problem), err=True)
     if not health.ok:
-        raise LedgerError(
-            f"the ledger {place} is damaged: `probe ledger recover NEW` copies what is good"
-        )
+        remedy = "recover NEW` copies" if isinstance(place, Path) else "export` writes"
+        raise LedgerError(f"the ledger {place} is damaged: `probe ledger {remedy} what is good")
 
 
 @ledger.command()

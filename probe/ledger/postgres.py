@@ -147,14 +147,17 @@ class ServerDatabase(forks.Forkable):
         if self._engine is None:
             url = self.server.url
             asked = {name: value for name, value in _PATIENCE.items() if name not in url.query}
-            self._engine = create_engine(
-                url,
-                poolclass=NullPool,
-                isolation_level="AUTOCOMMIT",
-                hide_parameters=True,
-                use_native_hstore=False,
-                connect_args={**asked, "prepare_threshold": None},
-            )
+            try:
+                self._engine = create_engine(
+                    url,
+                    poolclass=NullPool,
+                    isolation_level="AUTOCOMMIT",
+                    hide_parameters=True,
+                    use_native_hstore=False,
+                    connect_args={**asked, "prepare_threshold": None},
+                )
+            except ImportError as error:  # psycopg without its library
+                raise MissingExtra("psycopg", "postgres") from error
         connection = self._reached(self._engine)
         try:
             self._judge(connection)
@@ -189,7 +192,8 @@ class ServerDatabase(forks.Forkable):
         elif not _writable(connection):
             self._refusal = (
                 f"the ledger {self.server} is read-only for this user: have its owner GRANT "
-                f"SELECT, INSERT, UPDATE, DELETE on its tables, or {ELSEWHERE}"
+                "SELECT, INSERT, UPDATE, DELETE on its tables (a standby cannot be written at "
+                f"all), or {ELSEWHERE}"
             )
 
     def _version(self, connection: Connection) -> int:

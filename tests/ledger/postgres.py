@@ -42,7 +42,9 @@ class Cluster:
         secret.write_text(self.PASSWORD)
         secret.chmod(0o644)
         self.data = folder / "data"
-        self._run("initdb", "-U", "owner", "--pwfile", secret, "-A", "scram-sha-256", "-E", "UTF8")
+        self._run(
+            "initdb", "-U", "owner", "--pwfile", secret, "-A", "scram-sha-256", "-E", "UTF8", "-N"
+        )
         self.start()
 
     def start(self) -> None:

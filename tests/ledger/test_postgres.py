@@ -371,6 +371,10 @@ def test_a_role_that_may_only_read(server, url, tmp_path):
         assert ledger.lookup([question(0)])
         with pytest.raises(LedgerError, match="read-only for this user: have its owner GRANT"):
             ledger.check_writable()
+    server.sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    with pytest.raises(LedgerError, match="is read-only"):
+        Ledger(url).check_writable()
+    server.sql(f"ALTER DATABASE {name} RESET default_transaction_read_only")
     server.sql("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM reader", name)
     with pytest.raises(LedgerError, match="GRANT"):
         Ledger(server.url(name, "reader", "readers-word")).lookup([question(0)])
@@ -542,6 +546,8 @@ def test_verify_counts_what_is_damaged(server, url, filled):
     )
     health = verify(place_of(url))
     assert (health.answers, health.damaged, health.bodies) == (18, 2, 1)
+    result = CliRunner().invoke(commands, ["verify"], env={"PROBE_LEDGER": url})
+    assert "`probe ledger export` writes what is good" in str(result.exception)
 
 
 def test_a_whole_run_and_the_same_again_at_no_call(url):
