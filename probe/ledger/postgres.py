@@ -218,12 +218,11 @@ class ServerDatabase(forks.Forkable):
     def _roll_back(self, connection: Connection) -> None:
         """An error here must not hide the one that led to it."""
         try:
-            if connection.invalidated:
-                self._give_up()
-            else:
-                connection.exec_driver_sql("ROLLBACK")
-        except Exception:
+            connection.exec_driver_sql("ROLLBACK")
+        except BaseException as error:
             self._give_up()
+            if not isinstance(error, Exception):
+                raise
 
     def _give_up(self) -> None:
         connection, self._connection = self._connection, None

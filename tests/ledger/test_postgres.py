@@ -550,6 +550,19 @@ def test_verify_counts_what_is_damaged(server, url, filled):
     assert "`probe ledger export` writes what is good" in str(result.exception)
 
 
+def test_a_server_that_is_lost_during_a_walk_is_no_damage(url, filled, monkeypatch):
+    real, uses = ServerDatabase.reading, count()
+
+    def reading(self):
+        if next(uses) == 1:
+            raise LedgerError("lost")
+        return real(self)
+
+    monkeypatch.setattr(ServerDatabase, "reading", reading)
+    with pytest.raises(LedgerError, match="lost"):
+        export(place_of(url), io.StringIO())
+
+
 def test_a_whole_run_and_the_same_again_at_no_call(url):
     with serve(Planted(limits=Limits(batch=4, labels=("sfw", "nsfw"), question="nsfw"))) as mock:
         first = Prober(mock.url, ledger=url).probe(planted_picture(), budget=32)
