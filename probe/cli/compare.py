@@ -123,7 +123,7 @@ def _contenders(image: str, given: dict[str, Any]) -> tuple[Contender, Contender
         seed=given["seed"],
         names=[printable(name, 60) for name in names],
         fill=given["fill"],
-        **{name: given[name] for name in options.SENDING},
+        **options.sending_of(given),
         **options.method_options(given["method"], given),
     )
 

@@ -6,16 +6,20 @@ import json
 import sys
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from probe.ledger.place import Place
 
 location = click.option(
     "--ledger",
     "path",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     envvar="PROBE_LEDGER",
-    help="The ledger's file; default: $PROBE_LEDGER, else in the user's data folder.",
+    help="The ledger's file, or postgresql://USER@HOST/DATABASE; default: $PROBE_LEDGER, else in "
+    "the user's data folder.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 sure = click.option("--yes", is_flag=True, help="Do not ask.")
@@ -29,17 +33,17 @@ def ledger() -> None:
 @ledger.command()
 @location
 @as_json
-def stats(path: Path | None, as_json: bool) -> None:
+def stats(path: str | None, as_json: bool) -> None:
     """Say what the ledger holds."""
     from probe.ledger import stats
     from probe.text import printable
 
-    path = _chosen(path)
-    found = stats(path)
+    place = _chosen(path)
+    found = stats(place)
     if as_json:
         hosts = {host or "": count for host, count in found.hosts.items()}
         _print_json(
-            ledger=str(path),
+            ledger=str(place),
             version=found.schema,
             answers=found.answers,
             pictures=found.pictures,
@@ -53,12 +57,12 @@ def stats(path: Path | None, as_json: bool) -> None:
             last=found.last and found.last.isoformat(),
         )
         return
-    click.echo(f"{printable(str(path))}: {found.bytes / 1e6:.1f} MB, schema {found.schema}")
+    click.echo(f"{printable(str(place))}: {found.bytes / 1e6:.1f} MB, schema {found.schema}")
     click.echo(f"{found.answers} answers about {found.pictures} pictures")
     if found.first and found.last:
         click.echo(f"from {found.first:%Y-%m-%d %H:%M} to {found.last:%Y-%m-%d %H:%M} UTC")
     if found.log:
-        log = printable(f"{path.name}-wal")
+        log = printable(f"{getattr(place, 'name', '')}-wal")
         click.echo(f"in use: part of it is in {log}; to copy it, use `probe ledger export`")
     if found.outstanding:
         click.echo(f"{found.outstanding} sent and never answered, perhaps billed")
@@ -73,17 +77,17 @@ def stats(path: Path | None, as_json: bool) -> None:
 @ledger.command()
 @location
 @as_json
-def verify(path: Path | None, as_json: bool) -> None:
+def verify(path: str | None, as_json: bool) -> None:
     """Check the file and every row against its checksum; exit 7 when something is damaged."""
     from probe.errors import LedgerError
     from probe.ledger import verify
     from probe.text import printable
 
-    path = _chosen(path)
-    health = verify(path)
+    place = _chosen(path)
+    health = verify(place)
     if as_json:
         _print_json(
-            ledger=str(path),
+            ledger=str(place),
             ok=health.ok,
             answers=health.answers,
             damaged=health.damaged,
@@ -98,9 +102,8 @@ def verify(path: Path | None, as_json: bool) -> None:
         for problem in health.problems:
             click.echo(printable(problem), err=True)
     if not health.ok:
-        raise LedgerError(
-            f"the ledger {path} is damaged: `probe ledger recover NEW` copies what is good"
-        )
+        remedy = "recover NEW` copies" if isinstance(place, Path) else "export` writes"
+        raise LedgerError(f"the ledger {place} is damaged: `probe ledger {remedy} what is good")
 
 
 @ledger.command()
@@ -109,7 +112,7 @@ def verify(path: Path | None, as_json: bool) -> None:
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="A new file; default: stdout."
 )
-def export(path: Path | None, form: Any, output: Path | None) -> None:
+def export(path: str | None, form: Any, output: Path | None) -> None:
     """Write every answer as JSON lines (with raw bodies) or as CSV (a row a label).
 
     JSON lines hold the bodies that could not be read, too; their scores are null.
@@ -117,15 +120,15 @@ def export(path: Path | None, form: Any, output: Path | None) -> None:
     from probe.errors import OutputError
     from probe.ledger import export as write
 
-    path = _chosen(path)
+    place = _chosen(path)
     if output is None or str(output) == "-":
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
-        done = write(path, sys.stdout, form)
+        done = write(place, sys.stdout, form)
     else:
         try:
             with open(output, "x", encoding="utf-8", errors="backslashreplace", newline="") as file:
-                done = write(path, file, form)
+                done = write(place, file, form)
         except OSError as error:
             reason = error.strerror or error
             raise OutputError(f"cannot write {output}: {reason}; name a new file") from error
@@ -138,17 +141,17 @@ def export(path: Path | None, form: Any, output: Path | None) -> None:
 @ledger.command()
 @location
 @click.argument("new", type=click.Path(path_type=Path))
-def recover(path: Path | None, new: Path) -> None:
+def recover(path: str | None, new: Path) -> None:
     """Copy every good answer to the file NEW; the ledger itself is only read."""
     from probe.ledger import recover
 
-    path = _chosen(path)
-    done = recover(path, new)
+    place = _chosen(path)
+    done = recover(place, new)
     lost = "nobody can tell how many" if done.lost is None else done.lost
     click.echo(f"{done.kept} answers copied, {lost} could not be read")
     if done.unread:
         click.echo(f"{done.unread} bodies are kept for a profile that can read them")
-    click.echo(f"next: mv {new} {path} (move the old one away first, with its -wal and -shm)")
+    click.echo(f"next: mv {new} {place} (move the old one away first, with its -wal and -shm)")
 
 
 @ledger.command()
@@ -156,16 +159,16 @@ def recover(path: Path | None, new: Path) -> None:
 @click.option("--older-than", "days", type=click.FloatRange(min=0), metavar="DAYS")
 @click.option("--backend", help="The identity that `stats` shows.")
 @sure
-def prune(path: Path | None, days: float | None, backend: str | None, yes: bool) -> None:
+def prune(path: str | None, days: float | None, backend: str | None, yes: bool) -> None:
     """Remove answers that are older than DAYS, by one backend, or both."""
     from datetime import timedelta
 
     from probe.ledger import prune
 
-    path = _chosen(path)
-    _ask(f"Remove answers from {path}? They were paid for.", yes)
+    place = _chosen(path)
+    _ask(f"Remove answers from {place}? They were paid for.", yes)
     older_than = None if days is None else timedelta(days=days)
-    _report(prune(path, older_than=older_than, backend=backend))
+    _report(prune(place, older_than=older_than, backend=backend))
 
 
 @ledger.command()
@@ -175,7 +178,7 @@ def prune(path: Path | None, days: float | None, backend: str | None, yes: bool)
 @click.option("--host", help="A service's host, as `stats` shows it.")
 @sure
 def erase(
-    path: Path | None, picture: str | None, digest: str | None, host: str | None, yes: bool
+    path: str | None, picture: str | None, digest: str | None, host: str | None, yes: bool
 ) -> None:
     """Remove all that is known of a picture or from a host, so that no byte of it is left.
 
@@ -186,19 +189,19 @@ def erase(
 
     if sum(given is not None for given in (picture, digest, host)) != 1:
         raise UsageError("give one of --picture IMG, --digest DIGEST, --host HOST")
-    path = _chosen(path)
+    place = _chosen(path)
     if picture is not None:
         from probe.image import open_image
 
         digest = open_image(picture).digest
-    _ask(f"Erase {picture or digest or host} from {path}? The answers were paid for.", yes)
-    _report(erase(path, image=digest, host=host))
+    _ask(f"Erase {picture or digest or host} from {place}? The answers were paid for.", yes)
+    _report(erase(place, image=digest, host=host))
 
 
-def _chosen(path: Path | None) -> Path:
-    from probe.ledger import default_path
+def _chosen(path: str | None) -> Place:
+    from probe.ledger import default_path, place_of
 
-    return path or default_path()
+    return place_of(path) if path else default_path()
 
 
 def _ask(question: str, yes: bool) -> None:

@@ -14,7 +14,7 @@ import click
 import numpy as np
 
 from probe.backends.onnx import Onnx
-from probe.cli.options import SENDING, make_backend, open_picture
+from probe.cli.options import make_backend, open_picture, sending_of
 from probe.cli.running import held_folder, stem_of
 from probe.errors import UsageError
 from probe.image import Picture
@@ -51,7 +51,7 @@ def list_layers(given: dict[str, Any]) -> int:
 
 def outside(backend: Onnx, given: dict[str, Any], side: int) -> Prober:
     """The black box, asked at full size and through the ledger."""
-    return Prober(backend, **{**{name: given[name] for name in SENDING}, "side": side})
+    return Prober(backend, **{**sending_of(given), "side": side})
 
 
 def look_inside(image: str, given: dict[str, Any]) -> int:

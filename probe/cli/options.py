@@ -74,7 +74,12 @@ sending = _stack(
         "--ledger",
         type=click.Path(),
         envvar="PROBE_LEDGER",
-        help="The file that answers are kept in.",
+        help="The file that answers are kept in, or postgresql://USER@HOST/DATABASE.",
+    ),
+    click.option(
+        "--no-raw",
+        is_flag=True,
+        help="Keep no raw answers: smaller, but a corrected profile must ask anew.",
     ),
 )
 
@@ -194,6 +199,16 @@ def make_backend(spec: str, given: dict[str, Any]) -> Backend:
     return resolve(spec, pairs(given["settings"], "--set"), connection_of(given))
 
 
+def sending_of(given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of Prober that the options of `sending` mean."""
+    found = {name: given[name] for name in SENDING}
+    if given["no_raw"]:
+        from probe.ledger import Ledger, default_path
+
+        found["ledger"] = Ledger(given["ledger"] or default_path(), raw=False)
+    return found
+
+
 def start_logging(given: dict[str, Any]) -> None:
     """What --verbose asks for."""
     if given.get("verbose"):
@@ -213,9 +228,5 @@ def make_prober(given: dict[str, Any], through: Through = lambda backend: backen
         backend: Backend = ScoresFile(given["scores"])
     else:
         backend = make_backend(given["api"], given)
-    return Prober(
-        backend,
-        fill=given.get("fill", "mean"),
-        through=through,
-        **{name: given[name] for name in SENDING},
-    )
+    fill = given.get("fill", "mean")
+    return Prober(backend, fill=fill, through=through, **sending_of(given))

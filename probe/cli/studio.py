@@ -6,7 +6,6 @@ import logging
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -28,21 +27,23 @@ if TYPE_CHECKING:
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 @click.option(
     "--ledger",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     envvar="PROBE_LEDGER",
     help="The file that answers are kept in; pictures and runs are kept beside it.",
 )
 @options.reach
 @options.quiet
 @options.debug
-def studio(port: int, no_browser: bool, ledger: Path | None, quiet: bool, **given: Any) -> int:
+def studio(port: int, no_browser: bool, ledger: str | None, quiet: bool, **given: Any) -> int:
     """Open a page to probe pictures, watch maps grow, compare and redact, until Ctrl-C.
 
     It asks by the same functions as the other commands, shows what a run costs before it is paid,
     and is reachable from this machine alone, by the address that is printed. What was uploaded and
     found is kept in LEDGER.studio, beside the ledger.
     """
-    from probe.ledger import default_path
+    from probe.errors import UsageError
+    from probe.ledger import Server as DatabaseServer
+    from probe.ledger import default_path, place_of
     from probe.studio import serve_forever
 
     if given["debug"]:
@@ -55,10 +56,15 @@ def studio(port: int, no_browser: bool, ledger: Path | None, quiet: bool, **give
             page = server.doorway.resolve().as_uri()
             Thread(target=webbrowser.open, args=(page,), daemon=True).start()
 
+    where = place_of(ledger) if ledger else default_path()
+    if isinstance(where, DatabaseServer):
+        raise UsageError(
+            "studio keeps pictures and runs beside a ledger's file: give --ledger FILE"
+        )
     connection = options.connection_of(given)
     try:
         with _without_advice():
-            serve_forever(ledger or default_path(), port, connection, ready)
+            serve_forever(where, port, connection, ready)
     except KeyboardInterrupt:
         if not quiet:
             click.echo("stopped; what had arrived is saved", err=True)

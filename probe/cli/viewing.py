@@ -14,7 +14,7 @@ import click
 
 from probe.backends.onnx import Onnx
 from probe.cli.judging import read_map
-from probe.cli.options import SENDING, make_backend, open_picture
+from probe.cli.options import make_backend, open_picture, sending_of
 from probe.cli.progress import progress
 from probe.cli.repeating import as_given, command_of
 from probe.cli.reporting import say_page, write_report
@@ -53,7 +53,7 @@ def compare_maps(image: str, given: dict[str, Any]) -> int:
     names = given["maps"]
     picture = open_picture(image, given)
     backend = make_backend((given["apis"] or ("local",))[0], given)
-    prober = Prober(backend, fill=given["fill"], **{name: given[name] for name in SENDING})
+    prober = Prober(backend, fill=given["fill"], **sending_of(given))
     saved = {name: read_map(name, picture, _label(given)) for name in names if _is_saved(name)}
     given = {**given, "label": _label(given) or _label_of(saved)}
     networks = {name: _network(name, backend) for name in names if name not in (OUTSIDE, *saved)}

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
-import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -18,22 +16,22 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from probe.errors import LedgerError
-from probe.ledger import file
+from probe.ledger import file, forks
 from probe.ledger.errors import ELSEWHERE, explain, mapped, sqlite_name
 from probe.ledger.schema import MIGRATIONS, Migration, look_new, migrate, version_of
 
 QUICK_CHECK_BYTES = 16 * 2**20
 """Larger files are not checked whole when opened; every row is, when it is read."""
 
-_live: weakref.WeakSet[Database] = weakref.WeakSet()
 
-
-class Database:
+class Database(forks.Forkable):
     """One connection to one file (None: in memory), safe to use from several threads.
 
     Nothing is touched before the first `reading` or `writing`. With `create=False` a missing
     file is an error; with `salvage=True` a file is only read, in whatever state it is.
     """
+
+    whole = False
 
     def __init__(
         self,
@@ -43,11 +41,11 @@ class Database:
         salvage: bool = False,
         migrations: Sequence[Migration] = MIGRATIONS,
     ) -> None:
+        super().__init__()
         self.path = None if path is None else Path(os.path.realpath(os.path.expanduser(path)))
         self.create = create
         self.salvage = salvage
         self.migrations = migrations
-        self.guard = threading.RLock()
         self._connection: Connection | None = None
         self._identity: file.Identity | None = None
         self._refusal: str | None = None
@@ -82,6 +80,13 @@ class Database:
                 f"the ledger {self.path} is being read by another process, which keeps what was "
                 "deleted in the -wal file: repeat the command when it is done"
             )
+
+    def size(self) -> tuple[int, int]:
+        """Bytes on the disk, and how many of them are in the -wal file."""
+        if self.path is None:
+            return 0, 0
+        log = _size(self.path.with_name(f"{self.path.name}-wal"))
+        return _size(self.path) + log, log
 
     def close(self, *, for_good: bool = False) -> None:
         """Close the file. What is in memory stays, unless `for_good`: it is nowhere else."""
@@ -121,7 +126,7 @@ class Database:
     def _connected(self) -> Connection:
         if self._connection is None:
             self._connection = self._open()
-            _live.add(self)
+            forks.live.add(self)
         return self._connection
 
     def _open(self) -> Connection:
@@ -202,31 +207,8 @@ class Database:
             connection.exec_driver_sql("ROLLBACK")
 
 
-_held: list[Database] = []
-
-
-def _before_fork() -> None:
-    """A SQLite connection must not cross a fork: close all; they reopen when used."""
-    for database in list(_live):
-        database.guard.acquire()
-        _held.append(database)
-        if database.path is not None:
-            database.close()
-
-
-def _after_fork_in_parent() -> None:
-    while _held:
-        _held.pop().guard.release()
-
-
-def _after_fork_in_child() -> None:
-    while _held:
-        _held.pop().guard = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
-        after_in_child=_after_fork_in_child,
-    )
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from probe.errors import LedgerError
+from probe.ledger.place import Server
+from probe.text import printable
 
 ELSEWHERE = "use another file with --ledger PATH or PROBE_LEDGER"
 
@@ -33,11 +35,34 @@ _REASONS = {
     "`probe ledger verify`",
 }
 
+_ON_SERVER = {
+    "28": "refused the user: check the name, and the password in PGPASSWORD or ~/.pgpass",
+    "3D000": f"does not exist: create it with createdb, or {ELSEWHERE}",
+    "42501": f"may not be used by this user: have its owner GRANT it the right, or {ELSEWHERE}",
+    "25006": f"is read-only, nothing could be stored: {ELSEWHERE}",
+    "53100": "could not be written, the server's disk is full: free some space there and repeat "
+    "the command; all earlier answers are kept",
+    "53300": "has too many connections: close some and repeat the command",
+    "55P03": "was in use by another client for too long: repeat the command when it is done",
+}
+"""By the beginning of https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+
 
 def sqlite_name(error: BaseException | None) -> str:
     """SQLite's own name of an error, "SQLITE_FULL", or ""."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     return getattr(cause, "sqlite_errorname", "") or ""
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether a disk was full, this one or the server's."""
+    return sqlite_name(error) == "SQLITE_FULL" or state_of(error) == "53100"
+
+
+def state_of(error: BaseException | None) -> str:
+    """PostgreSQL's own code of an error, five characters, or ""."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(cause, "sqlstate", "") or ""
 
 
 def explain(path: Path | None, error: BaseException) -> str:
@@ -60,3 +85,28 @@ def mapped(path: Path | None) -> Iterator[None]:
         yield
     except (SQLAlchemyError, sqlite3.Error, OSError, UnicodeError, zlib.error) as error:
         raise LedgerError(explain(path, error)) from error
+
+
+def explain_server(server: Server, error: BaseException) -> str:
+    state = state_of(error)
+    reason = next((text for start, text in _ON_SERVER.items() if state.startswith(start)), None)
+    if reason is None:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        told = printable(" ".join(str(cause).split()), 300)
+        for secret in server.secrets:
+            told = told.replace(secret, "***") if len(secret) > 3 else told
+        reason = f"cannot be used ({told}): " + (
+            "check that the server runs, its address, and the user's name and password "
+            "(PGPASSWORD or ~/.pgpass), and repeat the command"
+            if isinstance(error, OperationalError)
+            else "try `probe ledger verify`"
+        )
+    return f"the ledger {server} {reason}"
+
+
+@contextmanager
+def mapped_server(server: Server) -> Iterator[None]:
+    try:
+        yield
+    except (SQLAlchemyError, OSError, UnicodeError, zlib.error) as error:
+        raise LedgerError(explain_server(server, error)) from error

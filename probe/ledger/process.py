@@ -28,3 +28,13 @@ def elsewhere(who: str | None) -> bool:
     if not number.isascii() or not number.isdigit() or int(number) == os.getpid():
         return False
     return mark(int(number)) == who
+
+
+def foreign(who: str | None) -> bool:
+    """Whether this mark may be of a process of another machine, which nobody here can look for."""
+    number, _, rest = (who or "").partition(" ")
+    own = mark() or ""
+    boot = rest.rpartition(" ")[2]
+    if boot:
+        return boot != own.rpartition(" ")[2]
+    return number != own.partition(" ")[0]

@@ -7,13 +7,13 @@ from contextlib import suppress
 
 from probe.errors import LedgerError, ProbeError
 from probe.ledger import rows
-from probe.ledger.database import Database
+from probe.ledger.opening import Store
 from probe.ledger.record import Question
 from probe.types import Reading, Scores
 
 
 def read_anew(
-    database: Database, found: rows.Found, missing: Sequence[Question], reading: Reading
+    database: Store, found: rows.Found, missing: Sequence[Question], reading: Reading
 ) -> rows.Found:
     """`found` with what `reading` makes of the bodies of the questions that it misses.
 
@@ -53,7 +53,7 @@ def _read(reading: Reading, raw: bytes, body: rows.Body) -> Scores | None:
 
 
 def _record(
-    database: Database, outcomes: list[tuple[rows.Body, Scores | None]], digest: str
+    database: Store, outcomes: list[tuple[rows.Body, Scores | None]], digest: str
 ) -> dict[Question, Scores]:
     """Returns the answers that another process put on record meanwhile: they stay."""
     with suppress(LedgerError), database.writing() as connection:

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
-from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from sqlalchemy import distinct, func, select, union
 
 from probe.errors import LedgerError
 from probe.ledger import intents
-from probe.ledger.database import Database
+from probe.ledger.opening import Store, open_store
+from probe.ledger.place import Place
 from probe.ledger.record import FIELDS, Record, subject, to_line, unpack_blob
 from probe.ledger.scan import scan, scan_unread
 from probe.ledger.schema import answers, blobs, subjects, unread, version_of
@@ -46,7 +46,7 @@ class Stats:
 @dataclass(frozen=True, slots=True)
 class Health:
     """answers: readable ones. damaged: rows that are not. bodies: damaged raw bodies and label
-    lists. problems: what SQLite says of the file."""
+    lists. problems: what SQLite says of a file."""
 
     answers: int
     damaged: int
@@ -67,8 +67,8 @@ class Exported:
     damaged: int
 
 
-def stats(path: Path) -> Stats:
-    database = Database(path, create=False)
+def stats(path: Place) -> Stats:
+    database = open_store(path, create=False)
     joined = answers.join(subjects, answers.c.subject == subjects.c.id)
     try:
         with database.reading() as connection:
@@ -100,13 +100,13 @@ def stats(path: Path) -> Stats:
             )
     finally:
         database.close()
-    log = _size(path.with_name(f"{path.name}-wal"))
-    return replace(found, bytes=_size(path) + log, log=log)
+    total, log = database.size()
+    return replace(found, bytes=total, log=log)
 
 
-def verify(path: Path) -> Health:
+def verify(path: Place) -> Health:
     """Check the file's structure and every row and body against its checksum; changes nothing."""
-    database = Database(path, create=False, salvage=True)
+    database = open_store(path, create=False, salvage=True)
     try:
         problems = _problems(database)
         readable = damaged = bodies = 0
@@ -123,13 +123,13 @@ def verify(path: Path) -> Health:
         database.close()
 
 
-def export(path: Path, file: TextIO, form: Literal["jsonl", "csv"] = "jsonl") -> Exported:
+def export(path: Place, file: TextIO, form: Literal["jsonl", "csv"] = "jsonl") -> Exported:
     """Write every answer, in the order of storing.
 
     jsonl: one object a line with the raw body in base64; bodies that are kept unread come last,
     with null for scores. csv: one row a label.
     """
-    database = Database(path, create=False)
+    database = open_store(path, create=False)
     lines = form == "jsonl"
     told: Counter[type | None] = Counter()
 
@@ -165,9 +165,11 @@ def _cell(value: str | int | None) -> str | int | None:
     return inert(printable(value)) if isinstance(value, str) else value
 
 
-def _problems(database: Database) -> list[str]:
+def _problems(database: Store) -> list[str]:
     with database.reading() as connection:
         version_of(connection)
+    if database.whole:
+        return []
     try:
         with database.reading() as connection:
             found = connection.exec_driver_sql("PRAGMA integrity_check(20)").scalars().all()
@@ -176,7 +178,7 @@ def _problems(database: Database) -> list[str]:
     return [line for line in found if line != "ok"]
 
 
-def _damaged_blobs(database: Database) -> int:
+def _damaged_blobs(database: Store) -> int:
     """Blobs that are not what their name says, and names of bodies without a blob."""
     with database.reading() as connection:
         named = union(select(answers.c.body), select(unread.c.body)).subquery()
@@ -185,15 +187,8 @@ def _damaged_blobs(database: Database) -> int:
         count: int = connection.execute(
             select(func.count()).select_from(missing.subquery())
         ).scalar_one()
-        contents = connection.execution_options(yield_per=100).execute(select(blobs))
+        contents = connection.execute(select(blobs).execution_options(yield_per=100))
         return count + sum(unpack_blob(row.digest, row.data) is None for row in contents)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 def _time(milliseconds: int) -> datetime:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, Select, TableClause, bindparam, delete, select
-from sqlalchemy.dialects.sqlite import insert
 
-from probe.ledger import intents
+from probe.ledger import dialect, intents
 from probe.ledger.record import (
     Origin,
     Question,
@@ -56,12 +55,6 @@ def _statement(source: TableClause, *more: Any) -> Select[Any]:
 _FIND = _statement(answers, answers.c.labels, answers.c.scores)
 _UNREAD = _statement(unread)
 _LABELS = select(blobs).where(blobs.c.digest.in_(bindparam("names", expanding=True)))
-_KEEP = insert(blobs)
-_KEEP = _KEEP.on_conflict_do_update(
-    index_elements=["digest"],
-    set_={"data": _KEEP.excluded.data},
-    where=blobs.c.data != _KEEP.excluded.data,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +137,12 @@ def _write(connection: Connection, table: TableClause, records: Sequence[Record]
         row = columns(record.question, origin_of(record), scores)
         rows.append({"subject": ids[subject(record.question)], **row})
     _keep(connection, dict(pair for record in records for pair in contents(record)))
-    connection.execute(insert(table).prefix_with("OR REPLACE"), rows)
+    dialect.put_in_place(connection, table, rows)
 
 
 def _keep(connection: Connection, known: Mapping[bytes, bytes]) -> None:
     data = [{"digest": name, "data": pack_blob(content)} for name, content in known.items()]
-    connection.execute(_KEEP, data)
+    dialect.keep(connection, blobs, data, "data")
 
 
 def move(connection: Connection, body: Body, scores: Scores | None, reading: str | None) -> None:
@@ -169,7 +162,7 @@ def move(connection: Connection, body: Body, scores: Scores | None, reading: str
     if scores is not None:
         _keep(connection, {row["labels"]: pack_labels(scores)})
         intents.forget(connection, [body.question])
-    connection.execute(insert(target).prefix_with("OR REPLACE"), row)
+    dialect.put_in_place(connection, target, [row])
 
 
 def read(asked: Subject, row: Any, labels: Labels) -> Scores | None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, TableClause, func, select
 
 from probe.errors import LedgerError
 from probe.ledger import rows
-from probe.ledger.database import Database
+from probe.ledger.opening import Store
 from probe.ledger.record import FIELDS, Record, question_of, unreadable
 from probe.ledger.schema import answers, subjects, unread
 from probe.types import Failure, Scores
@@ -18,7 +18,7 @@ from probe.types import Failure, Scores
 _STEP = 500
 
 
-def scan(database: Database, bodies: bool = False) -> Iterator[Record | None]:
+def scan(database: Store, bodies: bool = False) -> Iterator[Record | None]:
     """Every answer in the order of storing; None for one that is damaged.
 
     With `bodies`, each comes with its raw body; one whose body is damaged comes without. The
@@ -27,14 +27,14 @@ def scan(database: Database, bodies: bool = False) -> Iterator[Record | None]:
     return _Walk(database, answers, bodies).all()
 
 
-def scan_unread(database: Database, bodies: bool = False) -> Iterator[Record | None]:
+def scan_unread(database: Store, bodies: bool = False) -> Iterator[Record | None]:
     """Every body that is kept unread, likewise; with `bodies`, None too where it is damaged."""
     return _Walk(database, unread, bodies).all()
 
 
 @dataclass
 class _Walk:
-    database: Database
+    database: Store
     table: TableClause
     bodies: bool
     labels: rows.Labels = field(default_factory=dict)
@@ -60,6 +60,8 @@ class _Walk:
                     rows.read_labels(connection, (row.labels for row in found), self.labels)
                 records = [self._record(connection, row, bodies) for row in found]
         except LedgerError:
+            if self.database.whole:
+                raise
             middle = (start + end) // 2
             if middle > start:
                 yield from self._range(start, middle, bodies)
@@ -96,6 +98,8 @@ class _Walk:
             with self.database.reading() as connection:
                 return connection.execute(select(func.max(self.table.c.seq))).scalar_one() or 0
         except LedgerError:
+            if self.database.whole:
+                raise
             with self.database.reading() as connection:
                 statement = "SELECT seq FROM sqlite_sequence WHERE name = ?"
                 found = connection.exec_driver_sql(statement, (self.table.name,)).scalar()

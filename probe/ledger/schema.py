@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, column, table
 
+from probe.ledger.dialect import is_postgres
+
 APPLICATION = 0x50524F42
 """Marks the file as a ledger (PRAGMA application_id)."""
 
@@ -23,7 +25,8 @@ _ORIGIN = ("body", "host", "at", "reading", "part", "parts", "checksum")
 answers = table("answers", *map(column, ("seq", "subject", "change", "labels", "scores", *_ORIGIN)))
 unread = table("unread", *map(column, ("seq", "subject", "change", *_ORIGIN)))
 blobs = table("blobs", *map(column, ("digest", "data")))
-intents = table("intents", *map(column, ("subject", "change", "host", "who")))
+intents = table("intents", *map(column, ("subject", "change", "host", "who", "at")))
+"""`at` is on a server alone."""
 servers = table("servers", *map(column, ("url", "description", "at")))
 
 
@@ -92,6 +95,10 @@ _AS_NEW = (
 
 
 def version_of(connection: Connection) -> int:
+    if is_postgres(connection):
+        from probe.ledger.server_schema import version_on_server
+
+        return version_on_server(connection) or 0
     return int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
 
 

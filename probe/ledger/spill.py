@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from probe.ledger import rows
-from probe.ledger.database import Database
+from probe.ledger.opening import Store
 from probe.ledger.record import Record, from_line, to_line
 
 
@@ -32,7 +32,7 @@ def spill(path: Path, records: Sequence[Record]) -> Path | None:
     return None
 
 
-def take_up(database: Database) -> None:
+def take_up(database: Store) -> None:
     """Store what was spilled for this ledger and remove the files."""
     if database.path is None:
         return
@@ -53,8 +53,16 @@ def _waiting(path: Path) -> Iterator[Path]:
     for folder, prefix in _places(path):
         for file in sorted(folder.glob(f"{escape(prefix)}*.jsonl")):
             found = file.lstat()
-            if stat.S_ISREG(found.st_mode) and found.st_uid == path.stat().st_uid:
+            if stat.S_ISREG(found.st_mode) and found.st_uid == _owner(path):
                 yield file
+
+
+def _owner(path: Path) -> int:
+    """A server's ledger has no file: it is this user's."""
+    try:
+        return path.stat().st_uid
+    except FileNotFoundError:
+        return os.getuid() if hasattr(os, "getuid") else 0
 
 
 def _places(path: Path) -> list[tuple[Path, str]]:

@@ -13,12 +13,13 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert
 
 from probe.errors import LedgerError
 from probe.ledger import intents, rows
-from probe.ledger.database import Database
-from probe.ledger.errors import ELSEWHERE, mapped, sqlite_name
+from probe.ledger.dialect import insert
+from probe.ledger.errors import ELSEWHERE, is_full, mapped
+from probe.ledger.opening import open_store
+from probe.ledger.place import Server, place_of
 from probe.ledger.readings import read_anew
 from probe.ledger.record import Question, Record, is_worth_keeping, subject
 from probe.ledger.schema import answers, servers, subjects
@@ -32,22 +33,15 @@ FREE_BYTES = 16 * 2**20
 """Less free space than this, and nothing is bought."""
 
 
-def default_path() -> Path:
-    """$PROBE_LEDGER, else ledger.db in the user's data folder."""
-    chosen = os.environ.get("PROBE_LEDGER")
-    if chosen:
-        return Path(chosen)
-    from platformdirs import user_data_dir
-
-    return Path(user_data_dir("probe", appauthor=False)) / "ledger.db"
-
-
 class Ledger:
     """The database of every answer ever paid for.
 
     path      the file; None keeps everything in memory and writes nothing. It is opened, and
               made if need be, by the first use. One Ledger may be used from several threads,
-              and several processes may use one file. Pictures are never stored.
+              and several processes may use one file. Pictures are never stored. An address,
+              postgresql://USER@HOST:PORT/DATABASE, is a database that several machines may use.
+    raw       False leaves out the raw bodies of answers that were read: a corrected profile must
+              then ask, and pay, anew. Bodies that could not be read are always kept.
     patience  seconds to wait for space when the disk is full. Answers that could not be stored
               then are written to a file beside, which the next use takes up.
     pause     how to wait a number of seconds; returns true to give up waiting.
@@ -57,15 +51,17 @@ class Ledger:
 
     def __init__(
         self,
-        path: str | os.PathLike[str] | None = None,
+        path: str | os.PathLike[str] | Server | None = None,
         *,
+        raw: bool = True,
         patience: float = 30.0,
         pause: Callable[[float], object] = time.sleep,
     ) -> None:
-        self.path = None if path is None else Path(path)
+        self.path = None if path is None else place_of(path)
+        self._raw = raw
         self._patience = patience
         self._pause = pause
-        self._database = Database(self.path)
+        self._database = open_store(self.path)
         self._labels: rows.Labels = {}
         self._damaged: set[Question] = set()
         self._fresh = True
@@ -86,7 +82,7 @@ class Ledger:
         self._take_up()
         with self._database.writing():
             pass
-        if self._database.path is not None:
+        if isinstance(self.path, Path) and self._database.path is not None:
             with mapped(self._database.path):
                 free = shutil.disk_usage(self._database.path.parent).free
             if free < FREE_BYTES:
@@ -141,7 +137,7 @@ class Ledger:
         if not (answers or settled or intended):
             return [], 0
         at = time.time_ns() // 1_000_000
-        records = [Record(q, outcome, host, at, reading) for q, outcome in answers]
+        records = [Record(q, self._lean(outcome), host, at, reading) for q, outcome in answers]
 
         def write(connection: Connection) -> tuple[rows.Found, int]:
             found = rows.put(connection, records, self._labels)
@@ -175,7 +171,9 @@ class Ledger:
         row = {"url": url, "description": description, "at": time.time_ns() // 1_000_000}
         with self._database.writing() as connection:
             connection.execute(
-                insert(servers).values(row).on_conflict_do_update(index_elements=["url"], set_=row)
+                insert(connection, servers)
+                .values(row)
+                .on_conflict_do_update(index_elements=["url"], set_=row)
             )
 
     def recall(self, url: str) -> str | None:
@@ -201,6 +199,11 @@ class Ledger:
     ) -> None:
         self.close()
 
+    def _lean(self, outcome: Scores | Failure) -> Scores | Failure:
+        if self._raw or not isinstance(outcome, Scores):
+            return outcome
+        return Scores(outcome, None, outcome.part)
+
     def _write(self, act: Callable[[Connection], T], records: Sequence[Record]) -> T:
         """Run `act` in one transaction; wait for space, and never lose `records`."""
         waited = 0.0
@@ -209,8 +212,7 @@ class Ledger:
                 with self._database.writing() as connection:
                     return act(connection)
             except LedgerError as error:
-                full = sqlite_name(error.__cause__) == "SQLITE_FULL"
-                if full and waited < self._patience and not self._pause(1.0):
+                if is_full(error.__cause__) and waited < self._patience and not self._pause(1.0):
                     waited += 1.0
                     continue
                 paid = [record for record in records if is_worth_keeping(record)]
@@ -220,6 +222,9 @@ class Ledger:
 
     def _spilled(self, records: Sequence[Record]) -> str:
         path = self._database.path
+        if path is not None and isinstance(self.path, Server):
+            with suppress(OSError):
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = None if path is None else spill(path, records)
         if file is None:
             return f"{len(records)} answers just received are lost"

@@ -7,8 +7,8 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, select
-from sqlalchemy.dialects.sqlite import insert
 
+from probe.ledger.dialect import number_of_new
 from probe.ledger.record import FIELDS, Question, Subject, subject
 from probe.ledger.schema import subjects
 
@@ -29,7 +29,7 @@ def numbers(connection: Connection, questions: Iterable[Question]) -> dict[Subje
         values = named(asked)
         number = connection.execute(NUMBER, values).scalar_one_or_none()
         if number is None:
-            number = connection.execute(insert(subjects).values(values)).lastrowid
+            number = number_of_new(connection, subjects, values)
         ids[asked] = number
     return ids
 

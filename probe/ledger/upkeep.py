@@ -13,13 +13,15 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from sqlalchemy import ColumnElement, Connection, TableClause, and_, delete, func, select, union
-from sqlalchemy.dialects.sqlite import insert
 
 from probe.errors import LedgerError, UsageError
 from probe.ledger import file, rows
 from probe.ledger.database import Database
+from probe.ledger.dialect import insert, is_postgres
 from probe.ledger.dig import dig
 from probe.ledger.errors import mapped
+from probe.ledger.opening import Store, open_store
+from probe.ledger.place import Place, Server
 from probe.ledger.record import Record
 from probe.ledger.scan import scan, scan_unread
 from probe.ledger.schema import answers, blobs, intents, servers, subjects, unread
@@ -48,11 +50,12 @@ class Recovered:
     lost: int | None
 
 
-def erase(path: Path, *, image: str | None = None, host: str | None = None) -> Removed:
+def erase(path: Place, *, image: str | None = None, host: str | None = None) -> Removed:
     """Remove all that is known of a picture (its digest) or from a host, for good.
 
     The bytes are overwritten in the file and its -wal file, and backups made by migrations are
-    deleted. A body that answers about several pictures share stays until the last one goes.
+    deleted. A body that answers about several pictures share stays until the last one goes. On a
+    server the rows are gone; its log, replicas and backups are its owner's.
     """
     if (image is None) == (host is None):
         raise UsageError("say either which picture to erase or which host")
@@ -61,13 +64,14 @@ def erase(path: Path, *, image: str | None = None, host: str | None = None) -> R
     else:
         ids = select(subjects.c.id).where(subjects.c.image == image)
         removed = _remove(path, lambda table: table.c.subject.in_(ids), EVERYWHERE)
-    for backup in file.backups(path):
-        backup.unlink(missing_ok=True)
+    if not isinstance(path, Server):
+        for backup in file.backups(path):
+            backup.unlink(missing_ok=True)
     return removed
 
 
 def prune(
-    path: Path, *, older_than: timedelta | None = None, backend: str | None = None
+    path: Place, *, older_than: timedelta | None = None, backend: str | None = None
 ) -> Removed:
     """Remove answers stored longer ago than this, of this backend's identity, or both.
 
@@ -88,13 +92,18 @@ def prune(
     return _remove(path, which, (answers, unread))
 
 
-def recover(path: Path, new: Path) -> Recovered:
+def recover(path: Place, new: Path) -> Recovered:
     """Copy every good answer to a new ledger; the damaged one is only read.
 
     An answer whose raw body is damaged is copied without it. Bodies kept unread are copied, too.
     Where a page is torn that others hang on, the file is read page by page; an answer whose list
     of labels is lost then is copied as a body that is yet to be read.
     """
+    if isinstance(path, Server):
+        raise UsageError(
+            f"recover reads the pages of a file, and {path} is a server's: restore its backup, or "
+            "write what is good by `probe ledger export`"
+        )
     if new.exists():
         raise UsageError(f"{new} exists already: name a new file to recover to")
     source = Database(path, create=False, salvage=True)
@@ -131,7 +140,7 @@ def _parts(records: Iterable[T]) -> Iterator[list[T]]:
         yield part
 
 
-def _copy(records: Sequence[Record], target: Database) -> int:
+def _copy(records: Sequence[Record], target: Store) -> int:
     """Returns how many answers are new there."""
     with target.writing() as connection:
         known = rows.put(connection, records, {}).scores
@@ -140,17 +149,18 @@ def _copy(records: Sequence[Record], target: Database) -> int:
 
 
 def _remove(
-    path: Path,
+    path: Place,
     which: Callable[[TableClause], ColumnElement[bool]],
     tables: Sequence[TableClause],
     host: str | None = None,
 ) -> Removed:
     """Delete rows, a host's description and all that nothing refers to any more."""
-    database = Database(path, create=False)
+    database = open_store(path, create=False)
     try:
         take_up(database)
         with database.reading() as connection:
-            connection.exec_driver_sql("PRAGMA secure_delete = ON")
+            if not is_postgres(connection):
+                connection.exec_driver_sql("PRAGMA secure_delete = ON")
         with database.writing() as connection:
             gone = {
                 table.name: connection.execute(delete(table).where(which(table))).rowcount
@@ -178,10 +188,10 @@ def _delete_orphans(connection: Connection) -> int:
     return connection.execute(delete(blobs).where(blobs.c.digest.not_in(named))).rowcount
 
 
-def _copy_servers(source: Database, target: Database) -> None:
+def _copy_servers(source: Store, target: Store) -> None:
     with suppress(LedgerError):
         with source.reading() as connection:
             known = connection.execute(select(servers)).mappings().all()
         with target.writing() as connection:
             for row in known:
-                connection.execute(insert(servers).values(row).on_conflict_do_nothing())
+                connection.execute(insert(connection, servers).values(row).on_conflict_do_nothing())
