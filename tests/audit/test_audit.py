@@ -10,13 +10,15 @@ from probe import Prober, from_callable
 from probe.audit import Item, Wishes, audit
 from probe.audit.words import finding, remarks
 from probe.errors import UsageError
-from tests.audit.pictures import Target, dataset, whole
+from tests.audit.pictures import Target, dataset, numbered, whole
 
 SMALL = Wishes(pictures=24, budget=32, places=16, looked=200)
 
 
-def audited(kind, number=90, seed=0, truths=True, wishes=SMALL, through=None, **target):
+def audited(kind, number=90, seed=0, truths=True, wishes=SMALL, restless=False, **target):
     images, has, truth = dataset(kind, number, seed)
+    if restless:
+        images = target["restless"] = [numbered(image, n) for n, image in enumerate(images)]
     service = Target(whole(images, has) if kind else 0, seed=seed, **target)
     prober = Prober(from_callable(service, labels=["nsfw"]), repeats=0)
     items = [

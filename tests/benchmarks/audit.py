@@ -1,6 +1,6 @@
 """Does an audit find what was planted, and claim nothing where nothing is?
 
-    python -m tests.benchmarks.audit [--runs 60] [--pictures 120] [--network]
+    python -m tests.benchmarks.audit [--runs 60] [--pictures 120] [--nothing] [--network]
 
 Pictures are cut out of packaged ones and a red mark, a texture or a corner logo is planted in about
 a third of them; the known-answer target's score drops by 0.5 where it is covered. Then the same
@@ -24,14 +24,18 @@ from probe import Prober, from_callable
 from probe.audit import Audit, Item, Wishes, audit
 from probe.audit.effects import control, covers, trial
 from probe.evaluate.interval import wilson
-from tests.audit.pictures import Target, cutouts, dataset, whole
+from tests.audit.pictures import Target, cutouts, dataset, numbered, whole
 
 WISHES = Wishes(pictures=40, budget=48, places=24)
 
 
 def audited(kind: str | None, pictures: int, seed: int, restless: bool = False) -> Audit:
     images, has, truth = dataset(kind, pictures, seed)
-    target = Target(whole(images, has) if kind else 0, seed=seed, restless=restless)
+    if restless:
+        images = [numbered(image, n) for n, image in enumerate(images)]
+    target = Target(
+        whole(images, has) if kind else 0, seed=seed, restless=images if restless else ()
+    )
     prober = Prober(from_callable(target, labels=["nsfw"]), repeats=0)
     items = [
         Item(f"{n}.png", image, bool(one))
@@ -124,10 +128,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=60)
     parser.add_argument("--pictures", type=int, default=120)
+    parser.add_argument("--nothing", action="store_true", help="plant nothing, and no more")
     parser.add_argument("--network", action="store_true")
     given = parser.parse_args()
     if given.network:
         network(given.pictures)
+    elif given.nothing:
+        nothing(given.runs, given.pictures)
     else:
         nothing(given.runs, given.pictures)
         planted(max(1, given.runs // 6), given.pictures)
