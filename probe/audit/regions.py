@@ -71,6 +71,11 @@ def _core(
     from PIL import Image
 
     heart = np.where(part & (values >= CORE * strength), values, 0.0).astype(np.float32)
-    small = Image.fromarray(heart).resize((cells, cells), Image.Resampling.BOX)
-    core: NDArray[np.float32] = np.asarray(small) / np.asarray(small).sum()
+    core: NDArray[np.float32] = np.array(
+        Image.fromarray(heart).resize((cells, cells), Image.Resampling.BOX)
+    )
+    if not core.any():  # a pixel on the border of two cells is in neither
+        row, column = np.unravel_index(int(heart.argmax()), heart.shape)
+        core[row * cells // heart.shape[0], column * cells // heart.shape[1]] = 1.0
+    core /= core.sum()
     return core
