@@ -110,7 +110,11 @@ def test_one_kind_that_shows_now_one_of_its_parts_and_now_the_other_is_one():
     """Left and right half stand side by side in all; which of them is the rarest changes."""
     seen = World([None] * 8)
     seen.cells = [
-        picture(n, (0, *spot_of(n), 1 + n % 2), (1, spot_of(n)[0], spot_of(n)[1] + 6, 2 - n % 2))
+        picture(
+            n,
+            (0, *spot_of(n), 1 + n % 2 / 3),
+            (1, spot_of(n)[0], spot_of(n)[1] + 6, 4 / 3 - n % 2 / 3),
+        )
         for n in range(8)
     ]
     seen.cores = [core(*spot_of(n), width=11) for n in range(8)]

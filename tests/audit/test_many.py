@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from probe import signals
+from probe.audit import many
 from probe.audit.many import side_by_side
 from probe.errors import BackendError, ImageError, Interrupted, LimitReached, UsageError
 from probe.signals import caught
@@ -90,10 +92,10 @@ def test_an_error_that_ends_a_run_ends_all_and_is_raised_after_what_was_found(er
             until_stopped(f"half of {job}", begun)
         return job
 
-    found = []
+    running, found = side_by_side(work, range(8), 3), []
+    found += [next(running) for _ in range(8)]
     with pytest.raises(type(error), match=str(error)):
-        for one in side_by_side(work, range(8), 3):
-            found.append(one)
+        next(running)
     assert found[:3] == [(0, error), (1, "half of 1"), (2, "half of 2")]
     assert [outcome for _, outcome in found[3:]] == [error] * 5
     assert sorted(asked) == [0, 1, 2], "nothing begins after that"
@@ -109,16 +111,10 @@ def test_a_stopped_run_without_anything_says_what_stopped_it():
             raise error
         until_stopped(None, begun)
 
-    found = []
+    running = side_by_side(work, range(2), 2)
+    assert [next(running), next(running)] == [(0, error), (1, error)]
     with pytest.raises(LimitReached):
-        found.extend(side_by_side(work, range(2), 2))
-    found = []
-    try:
-        for one in side_by_side(work, range(2), 2):
-            found.append(one)
-    except LimitReached:
-        pass
-    assert found == [(0, error), (1, error)]
+        next(running)
 
 
 class Stuck:
@@ -151,6 +147,27 @@ def test_whatever_happens_to_the_one_who_asks_the_threads_are_stopped(error):
     assert not threads()
 
 
+def test_a_run_that_has_not_begun_to_send_is_stopped_when_it_does(monkeypatch):
+    told, begun, error = threading.Event(), threading.Barrier(2), LimitReached("the cap")
+
+    def stop_thread(*given):
+        heard = signals.stop_thread(*given)
+        told.set()
+        return heard
+
+    monkeypatch.setattr(many, "stop_thread", stop_thread)
+
+    def work(job):
+        begun.wait(10)
+        if job == 0:
+            raise error
+        assert told.wait(10)
+        until_stopped("a little")
+
+    found = side_by_side(work, range(2), 2)
+    assert [next(found), next(found)] == [(0, error), (1, "a little")]
+
+
 def test_a_bug_in_a_run_comes_out_and_stops_the_others():
     begun = threading.Barrier(2)
 
@@ -161,7 +178,7 @@ def test_a_bug_in_a_run_comes_out_and_stops_the_others():
         until_stopped(None, begun)
 
     with pytest.raises(ZeroDivisionError):
-        list(side_by_side(work, range(9), 2))
+        list(side_by_side(work, range(2), 2))
     assert not threads()
 
 
