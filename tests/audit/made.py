@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from PIL import Image
 
 from probe.audit.effects import effects, is_claimed
@@ -25,6 +27,8 @@ def made_feature(
     """drops: too few of them make a feature that is not tested. without, within: hits, of."""
     trials = made_trials(drops, name)
     effect = effects([trials], 0)[0]
+    if effect is not None:  # as if another were tested beside it
+        effect = replace(effect, adjusted=min(1.0, 2 * effect.p))
     claimed = is_claimed(effect)
     case = Case(7, name, None, 0.91, True, "high score")
     shares = wilson(*without), wilson(*within)

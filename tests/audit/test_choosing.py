@@ -130,6 +130,22 @@ def test_the_known_are_those_that_a_person_would_keep(rows):
     assert board_of(rows).known.tolist() == kept
 
 
+def test_chance_does_not_hang_on_the_order_of_the_list():
+    board = board_of((n / 100, n % 2 == 0, f"{n + 1:x}") for n in range(100))
+    assert any(n >= 50 for n, _ in drawn(board, 50))
+    assert any(n < 50 for n, _ in drawn(board, 50))
+    for side in looked(board, 20):
+        assert min(side) < 50 <= max(side)
+
+
+def test_the_threshold_divides_alarms_from_misses():
+    board = board_of((0.6, n % 2 == 0, f"{n + 1:x}") for n in range(100))
+    assert "false alarm" in dict(drawn(board, 30, 0.6)).values()
+    assert "miss" not in dict(drawn(board, 30, 0.6)).values()
+    assert "false alarm" not in dict(drawn(board, 30, 0.7)).values()
+    assert "miss" in dict(drawn(board, 30, 0.7)).values()
+
+
 def test_another_seed_is_another_choice():
     assert drawn(many(200), seed=0) != drawn(many(200), seed=1)
 

@@ -149,6 +149,19 @@ def test_the_opposite_of_a_kind_is_not_it():
     assert detector.scores(vectors).min() >= 0
 
 
+def test_what_goes_far_but_mostly_elsewhere_is_not_it():
+    detector = world(*ONE).clusters()[0].detector
+    across = np.roll(detector.direction, 1)
+    across -= (across @ detector.direction) * detector.direction
+    across /= np.linalg.norm(across)
+    vectors = np.zeros((CELLS, CELLS, len(across)), np.float32)
+    vectors[3, 3] = 20 * detector.direction
+    vectors[9, 9] = 40 * detector.direction + 100 * across
+    scores = detector.scores(vectors)
+    assert scores[3, 3] == pytest.approx(20, rel=1e-4)
+    assert scores[9, 9] == 0
+
+
 def test_within_says_where_the_peak_lies():
     seen = world(*ONE)
     detector = seen.clusters()[0].detector

@@ -97,3 +97,7 @@ def test_any_box_of_any_picture_has_an_excerpt(size, edges):
     found = excerpt(Image.new("RGB", size), (x0, y0, x1, y1))
     assert max(found.size) == 160
     assert min(found.size) >= 1
+
+
+def test_a_picture_like_a_thread_has_an_excerpt():
+    assert excerpt(Image.new("RGB", (3000, 2)), (0.0, 0.0, 1.0, 1.0)).size == (160, 1)

@@ -128,8 +128,9 @@ class Stuck:
             return job
         try:
             until_stopped(None, self.begun)
-        finally:
+        except Interrupted:
             self.stopped.append(job)
+            raise
 
 
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt(), ValueError("in the consumer")])

@@ -127,7 +127,7 @@ def test_a_list_becomes_a_page_and_tables_and_again_costs_nothing(audit, server)
 
 @pytest.mark.slow
 def test_a_cap_writes_the_report_and_the_same_command_goes_on(audit, server):
-    code, out, err = audit("list.csv", "--max-calls", 60)
+    code, _, err = audit("list.csv", "--max-calls", 60)
     assert (code, server.calls) == (5, 60)
     assert "the cap of 60 calls" in err
     assert "note: It ended early" in err
