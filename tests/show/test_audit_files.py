@@ -80,6 +80,9 @@ def test_numbers_are_those_that_were_found(tmp_path):
     assert (found["claims"], found["wanted"], found["stopped"]) == (1, [1], None)
     assert found["features"][0]["drop"] == audit.features[0].effect.drop.as_dict()
     assert found["features"][2]["drop"] is None
+    first = audit.features[0].effect
+    assert (found["features"][0]["p"], found["features"][0]["p_holm"]) == (first.p, first.adjusted)
+    assert first.p < first.adjusted
     assert found["features"][0]["exemplars"][0]["box"] == list(BOX)
     assert found["truths"] == {"without": 60, "within": 40}
 
