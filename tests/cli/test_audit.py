@@ -131,6 +131,7 @@ def test_a_cap_writes_the_report_and_the_same_command_goes_on(audit, server):
     assert (code, server.calls) == (5, 60)
     assert "the cap of 60 calls" in err
     assert "note: It ended early" in err
+    assert err.splitlines()[-1].startswith("probe: the cap of 60 calls")
     assert {path.name for path in Path("list.audit").iterdir()} >= FILES
     assert "It ended early" in Path("list.audit/report.html").read_text()
     assert audit("list.csv")[0] == 0
