@@ -18,7 +18,7 @@ SHOWN = Image.new("RGB", (40, 30), (200, 20, 20))
 
 
 def made_trials(drops, name="other.png"):
-    return [Trial(n, name, 0.9, BOX, AWAY, 0.9 - drop, 0.9) for n, drop in enumerate(drops)]
+    return [Trial(n, name, 0.9, BOX, AWAY, 1.0 - drop, 1.0) for n, drop in enumerate(drops)]
 
 
 def made_feature(
