@@ -55,8 +55,11 @@ def caught(stop: Callable[[Interrupted], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def stop_thread(thread: int | None, interrupted: Interrupted) -> None:
-    """Stop what a thread (by its ident) is doing within `caught`, as a signal would."""
+def stop_thread(thread: int | None, interrupted: Interrupted) -> bool:
+    """Stop what a thread (by its ident) is doing within `caught`, as a signal would. Whether it
+    was within."""
     stop = _elsewhere.get(thread or 0)
-    if stop is not None:
-        stop(interrupted)
+    if stop is None:
+        return False
+    stop(interrupted)
+    return True

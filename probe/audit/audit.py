@@ -26,6 +26,7 @@ from probe.image import encode, scale
 from probe.prober import Prober
 from probe.result import Result
 from probe.scoring import Scored
+from probe.text import printable
 from probe.types import Codec, Region, Scores
 
 T = TypeVar("T")
@@ -96,7 +97,7 @@ class _Course:
         found.host, found.identity = limits.host, self.prober.backend.identity
         known = self.board.known
         if not len(known):
-            raise found.stopped or UsageError("none of the pictures got a score")
+            raise found.stopped or UsageError(_unscored(found))
         probed = self._probe()
         found.regions = sum(len(one.regions) for one in probed)
         groups, vectors = self._grouped(probed)
@@ -270,6 +271,11 @@ def _sources(items: Iterable[Item], waiting: deque[Item]) -> Iterator[object]:
     for item in items:
         waiting.append(replace(item, source=None))
         yield item.source
+
+
+def _unscored(found: Audit) -> str:
+    why = [f": {printable(name, 200)}: {printable(said, 300)}" for name, said in found.failures[:1]]
+    return "".join(["none of the pictures got a score", *why])
 
 
 def _whole(scoring: Iterable[Scored], found: Audit) -> Iterator[Scored]:

@@ -71,8 +71,9 @@ class Space:
         rng = np.random.default_rng(seed)
         some = flat[rng.permutation(len(flat))[:SAMPLE]]
         layer = ((some - mean) / scale)[:, :CHANNELS]
-        pca = PCA(min(COMPONENTS, len(layer)), svd_solver="full").fit(layer)
-        share = np.sqrt(pca.explained_variance_.sum())
+        with np.errstate(invalid="ignore"):  # cells that are all equal vary in nothing
+            pca = PCA(min(COMPONENTS, len(layer)), svd_solver="full").fit(layer)
+        share = np.sqrt(pca.explained_variance_.sum()) or 1.0
         plain = cls(
             mean, scale, _f4(pca.components_ / share), np.zeros(1, "f4"), np.eye(1, dtype="f4")
         )
@@ -207,13 +208,14 @@ def _covers(
 def _alike(rows: Floats) -> list[NDArray[np.intp]]:
     from sklearn.cluster import AgglomerativeClustering
 
-    if len(rows) < 2:
-        return [np.arange(len(rows))]
+    some = np.flatnonzero(rows.any(axis=1))  # what is as usual is alike to nothing
+    if len(some) < 2:
+        return [some] if len(some) else []
     model = AgglomerativeClustering(
         n_clusters=None, metric="cosine", linkage="average", distance_threshold=APART
     )
-    labels = model.fit_predict(rows)
-    return [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    labels = model.fit_predict(rows[some])
+    return [some[labels == label] for label in np.unique(labels)]
 
 
 def _detector(space: Space, hearts: Sequence[Floats], chosen: Floats) -> Detector:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,7 +29,7 @@ def side_by_side(
     """
     crew = _Crew(work)
     waiting: deque[tuple[T, Future[Result | ProbeError]]] = deque()
-    with ThreadPoolExecutor(at_once, "probe-many", initializer=crew.join) as pool:
+    with ThreadPoolExecutor(at_once, "probe-many") as pool:
         try:
             for job in jobs:
                 waiting.append((job, pool.submit(crew.done, job)))
@@ -54,16 +55,20 @@ class _Crew:
 
     def __init__(self, work: Callable[[Any], Result]) -> None:
         self._work = work
-        self._threads: list[int] = []
+        self._working: set[int] = set()
         self._lock = threading.Lock()
         self.stopped: ProbeError | None = None
         self._ended = False
 
-    def join(self) -> None:
-        with self._lock:
-            self._threads.append(threading.get_ident())
-
     def done(self, job: Any) -> Result | ProbeError:
+        own = threading.get_ident()
+        self._working.add(own)
+        try:
+            return self._done(job)
+        finally:
+            self._working.discard(own)
+
+    def _done(self, job: Any) -> Result | ProbeError:
         if self._ended:
             return self.stopped or ProbeError("stopped")
         try:
@@ -83,7 +88,9 @@ class _Crew:
             if self._ended:
                 return
             self._ended, self.stopped = True, reason
-        own = threading.get_ident()
-        for thread in self._threads:
-            if thread != own:
-                stop_thread(thread, Interrupted("stopped with the others"))
+        left = {*self._working} - {threading.get_ident()}
+        while left:
+            told = {one for one in left if stop_thread(one, Interrupted("stopped with the others"))}
+            left = (left - told) & {*self._working}
+            if left:  # what has not begun to send yet is told when it does
+                time.sleep(0.01)

@@ -23,9 +23,10 @@ def finding(audit: Audit) -> str:
         return f"{label} hangs on {names}. {told} {_stands(audit, first)}".strip()
     tested = sum(one.effect is not None for one in audit.features)
     if tested:
+        were = "was" if tested == 1 else "were"
         return (
             f"Nothing was found on which {label} hangs: {count(tested, 'kind')} of evidence "
-            "were recognised in other pictures, and covering them there cost no more than "
+            f"{were} recognised in other pictures, and covering them there cost no more than "
             "covering boxes elsewhere."
         )
     if audit.features:
@@ -104,7 +105,8 @@ def _remarks(audit: Audit) -> Iterator[str]:
     if audit.failed:
         yield f"{count(audit.failed, 'picture')} could not be used."
     if audit.repeated:
-        yield f"{count(audit.repeated, 'picture')} equal others, and count once."
+        verbs = "equals another, and counts" if audit.repeated == 1 else "equal others, and count"
+        yield f"{count(audit.repeated, 'picture')} {verbs} once."
     no, yes = audit.truths
     if not no + yes:
         at = f"{audit.wishes.threshold:g}"
@@ -116,6 +118,7 @@ def _remarks(audit: Audit) -> Iterator[str]:
         only = f"truly {label}" if yes else f"truly not {label}"
         yield f"All pictures are {only}: what is missing from the others cannot be told."
     if audit.probed and audit.probed < FEW:
-        yield f"Only {count(audit.probed, 'picture')} were probed: rare features are missed."
+        were = "was" if audit.probed == 1 else "were"
+        yield f"Only {count(audit.probed, 'picture')} {were} probed: rare features are missed."
     if audit.looked and any(one.effect is None for one in audit.features):
         yield "Of features that could not be tested nothing is known: a larger list would help."

@@ -64,6 +64,8 @@ def audit_pictures(places: tuple[str, ...], given: dict[str, Any]) -> int:
     """Returns the exit code; whatever is wrong with the list is said before anything is sent."""
     if given["scores"]:
         raise UsageError("audit asks a service: scores that are written down tell of no cover")
+    if given["scheduler"] and given["workers"] is not None:
+        raise UsageError("--workers is for this machine, --scheduler for another's: leave one")
     arrow()
     listing = Listing(places)
     for note in listing.notes:
@@ -160,8 +162,6 @@ def _crew(backend: Backend, given: dict[str, Any]) -> AbstractContextManager[Cre
     """By default as many processes as there are cores; a service needs few."""
     number = given["workers"]
     if given["scheduler"]:
-        if number is not None:
-            raise UsageError("--workers is for this machine, --scheduler for another's: leave one")
         return Workers(scheduler=given["scheduler"])
     if number is None:
         number = min(MOST_WORKERS, os.cpu_count() or 1)
