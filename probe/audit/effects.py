@@ -19,7 +19,8 @@ FEWEST = 5
 """Trials without which nothing is said."""
 WORTH = 0.02
 """A smaller drop is no reason to speak of a feature, however sure it is."""
-ALPHA = 0.05
+ALPHA = 0.025
+"""For all features together, one-sided: the same as a 95 % interval that leaves zero out."""
 TRIES = 200
 SMALLEST, LARGEST = 0.08, 0.5
 """Sides of a cover, in shares of the picture's."""

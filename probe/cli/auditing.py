@@ -193,8 +193,8 @@ def _audit(
         show = _Watcher(items.listing.size, given["quiet"])
         try:
             found = audit(prober, items, wishes, crew=crew, seen=seen, watch=show)
-        except (ProbeError, Interrupted):
-            if table.rows:
+        except (ProbeError, Interrupted) as error:
+            if table.rows and not isinstance(error, UsageError):
                 path = printable(str(table.save(folder / "scores.csv")))
                 rows = f"{count(table.rows, 'picture')} of {items.listing.size:,}"
                 click.echo(f"note: {rows} in {path}; the same command goes on", err=True)

@@ -183,7 +183,7 @@ def test_a_claim_needs_a_sure_drop_that_is_worth_it():
     assert not effects.is_claimed(effect_of([-0.4, -0.5, -0.6, -0.5, -0.5, -0.4]))
     assert not effects.is_claimed(effect_of([0.5, -0.4, 0.6, -0.5, 0.1, 0.0]))
     heavy = effect_of([0.02] * 6 + [3.0])
-    assert heavy.adjusted < 0.05
+    assert heavy.adjusted < 0.025
     assert heavy.drop.low < 0
     assert not effects.is_claimed(heavy)
 
@@ -195,7 +195,7 @@ def test_of_audits_in_which_nothing_matters_one_in_twenty_claims_at_most():
     for _ in range(400):
         trials = [made_trials(rng.normal(0, 0.1, 8)) for _ in range(8)]
         claims += any(map(effects.is_claimed, effects.effects(trials, 0)))
-    assert claims / 400 <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 400)
+    assert claims / 400 <= 0.025 + 2 * np.sqrt(0.025 * 0.975 / 400)
 
 
 def test_the_interval_holds_the_mean_of_skewed_drops_as_often_as_it_says(monkeypatch):

@@ -51,7 +51,7 @@ def test_it_says_what_was_found():
     assert "nsfw hangs on red, anywhere. Covering it lowers nsfw by 0.50 (0.45 to 0.55)" in text
     assert "400 more of every 1,000" in text
     assert "not tested" in text
-    assert "No claim: covering it lowers nsfw" in text
+    assert "after Holm): covering it lowers nsfw" in text
     assert "party.jpg: score 0.91, evidence 0.5, high score" in text
     assert "probe audit photos --tests 8" in text
     assert "<td>1,500</td>" in text
