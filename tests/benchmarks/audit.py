@@ -1,6 +1,6 @@
 """Does an audit find what was planted, and claim nothing where nothing is?
 
-    python -m tests.benchmarks.audit [--runs 60] [--pictures 120] [--nothing] [--network]
+    python -m tests.benchmarks.audit [--runs 60] [--pictures 120] [--nothing] [--network] [--memory]
 
 Pictures are cut out of packaged ones and a red mark, a texture or a corner logo is planted in about
 a third of them; the known-answer target's score drops by 0.5 where it is covered. Then the same
@@ -25,6 +25,7 @@ from probe.audit import Audit, Item, Wishes, audit
 from probe.audit.effects import control, covers, trial
 from probe.evaluate.interval import wilson
 from tests.audit.pictures import Target, cutouts, dataset, numbered, whole
+from tests.benchmarks.scoring import make, peak
 
 WISHES = Wishes(pictures=40, budget=48, places=24)
 
@@ -124,15 +125,39 @@ def network(pictures: int) -> None:
         print(f"covering exactly the shapes of these tests: {np.mean(drops):.3f}")
 
 
+def memory(pictures: int) -> None:
+    """The most that an audit holds; run it for several numbers of pictures."""
+    with TemporaryDirectory() as folder:
+        paths = make(Path(folder), pictures)
+        score = from_callable(
+            lambda images: [{"nsfw": np.asarray(image)[0, 0, 0] / 255} for image in images],
+            labels=["nsfw"],
+            identity="corner 1",
+        )
+        prober = Prober(score, repeats=0, ledger=Path(folder) / "ledger.db")
+        before, stages = peak(), {}
+        audit(
+            prober,
+            [Item(path.name, path) for path in paths],
+            Wishes(pictures=20, budget=17, looked=100, places=8),
+            watch=lambda stage, done, total: stages.update({stage: peak()}),
+        )
+    held = ", ".join(f"{stage} {most:.0f}" for stage, most in stages.items())
+    print(f"{pictures} pictures: {before:.0f} MB before; at most, after {held} MB")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=60)
     parser.add_argument("--pictures", type=int, default=120)
     parser.add_argument("--nothing", action="store_true", help="plant nothing, and no more")
     parser.add_argument("--network", action="store_true")
+    parser.add_argument("--memory", action="store_true")
     given = parser.parse_args()
     if given.network:
         network(given.pictures)
+    elif given.memory:
+        memory(given.pictures)
     elif given.nothing:
         nothing(given.runs, given.pictures)
     else:
