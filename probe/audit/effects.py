@@ -22,6 +22,8 @@ WORTH = 0.02
 ALPHA = 0.025
 """For all features together, one-sided: the same as a 95 % interval that leaves zero out."""
 TRIES = 200
+LONGER = 1.2
+"""Logarithm of how much longer than it is a control may be, where it has to fit in elsewhere."""
 SMALLEST, LARGEST = 0.08, 0.5
 """Sides of a cover, in shares of the picture's."""
 
@@ -38,13 +40,23 @@ def placed(box: Region, seen: Region) -> Region:
 
 
 def control(box: Region, seen: Region, rng: np.random.Generator) -> Region | None:
-    """A box of the same size at random, beside it; None where there is no room."""
+    """A box of the same size at random, beside it; where that has no room, of the same area in
+    another shape; None where none of them has."""
     width, height = box[2] - box[0], box[3] - box[1]
-    for _ in range(TRIES):
-        x = rng.uniform(seen[0], max(seen[0], seen[2] - width))
-        y = rng.uniform(seen[1], max(seen[1], seen[3] - height))
-        if abs(x - box[0]) >= width or abs(y - box[1]) >= height:
-            return x, y, x + width, y + height
+    left, top, right, bottom = seen
+    for attempt in range(2 * TRIES):
+        stretch = 1.0 if attempt < TRIES else float(np.exp(rng.uniform(-LONGER, LONGER)))
+        across, down = width * stretch, height / stretch
+        if stretch != 1.0 and (across > right - left or down > bottom - top):
+            continue
+        last_x, last_y = max(left, right - across), max(top, bottom - down)
+        x, y = float(rng.uniform(left, last_x)), float(rng.uniform(top, last_y))
+        if stretch > 1.0:  # at an edge, where there is the most room
+            y = float(rng.choice([top, last_y]))
+        elif stretch < 1.0:
+            x = float(rng.choice([left, last_x]))
+        if x >= box[2] or x + across <= box[0] or y >= box[3] or y + down <= box[1]:
+            return x, y, x + across, y + down
     return None
 
 

@@ -10,7 +10,7 @@ and Kim, "Towards Automatic Concept-based Explanations", NeurIPS 2019.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -115,12 +115,15 @@ class Spot:
 class Detector:
     """Finds in a picture what a cluster's members have in common.
 
-    direction: unit vector of the space. present: how far along it a cell has to go.
+    direction: unit vector of the space. present: how far along it a cell has to go. reach: how far
+    the evidence of the members reaches from their peaks, in the middle: left, up, right and down,
+    in fractions of the picture.
     """
 
     space: Space
     direction: Floats
     present: float
+    reach: Region = (0.0, 0.0, 0.0, 0.0)
 
     def scores(self, vectors: Floats) -> Floats:
         """(CELLS, CELLS): how far each cell goes along the direction; 0 where it points away."""
@@ -129,7 +132,11 @@ class Detector:
         return _f4(np.where(along >= COSINE * lengths, np.maximum(along, 0), 0))
 
     def best(self, vectors: Floats, within: NDArray[np.bool_] | None = None) -> Spot:
-        """The spot with the highest score. within: (CELLS, CELLS), where its peak has to lie."""
+        """The spot with the highest score. within: (CELLS, CELLS), where its peak has to lie.
+
+        Its box holds what is alike and what the members' evidence reaches over: a thing need not
+        look the same all over.
+        """
         from scipy.ndimage import label
 
         scores = self.scores(vectors)
@@ -142,9 +149,12 @@ class Detector:
             rows, columns = np.array([row]), np.array([column])
         x0, x1 = columns.min() - MARGIN, columns.max() + 1 + MARGIN
         y0, y1 = rows.min() - MARGIN, rows.max() + 1 + MARGIN
-        edges = (float(min(max(edge / CELLS, 0), 1)) for edge in (x0, y0, x1, y1))
         peak = (float(column) + 0.5) / CELLS, (float(row) + 0.5) / CELLS
-        return Spot(top, peak, tuple(edges))  # type: ignore[arg-type]
+        ends = [edge + by for edge, by in zip(peak * 2, self.reach, strict=True)]
+        alike = [edge / CELLS for edge in (x0, y0, x1, y1)]
+        first = [max(0.0, min(pair)) for pair in zip(alike[:2], ends[:2], strict=True)]
+        last = [min(1.0, max(pair)) for pair in zip(alike[2:], ends[2:], strict=True)]
+        return Spot(top, peak, (float(first[0]), float(first[1]), float(last[0]), float(last[1])))
 
     def finds(self, spot: Spot) -> bool:
         return spot.score >= self.present
@@ -184,7 +194,24 @@ def clusters(
             found.append(own)
         else:
             found[found.index(same)] = Cluster((*same.members, *own.members), same.detector)
-    return [one for one in found if len({pictures[n] for n in one.members}) >= least]
+    return [
+        replace(one, detector=_reaching(one, vectors, pictures, cores))
+        for one in found
+        if len({pictures[n] for n in one.members}) >= least
+    ]
+
+
+def _reaching(
+    one: Cluster, vectors: Sequence[Floats], pictures: Sequence[int], cores: Sequence[Floats]
+) -> Detector:
+    found = []
+    for n in one.members:
+        x, y = one.detector.best(vectors[pictures[n]], heart_of(cores[n])).peak
+        rows, columns = np.nonzero(cores[n] > 0)
+        edges = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+        found.append(np.array(edges) / CELLS - (x, y, x, y))
+    left, up, right, down = map(float, np.median(found, axis=0))
+    return replace(one.detector, reach=(left, up, right, down))
 
 
 def heart_of(core: Floats) -> NDArray[np.bool_]:

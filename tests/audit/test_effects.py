@@ -73,10 +73,19 @@ def test_a_control_is_as_large_inside_and_never_over_the_cover(box, seen, seed):
     other = control(box, seen, np.random.default_rng(seed))
     if other is None:
         return
-    assert sides(other) == pytest.approx(sides(box))
+    assert np.prod(sides(other)) == pytest.approx(np.prod(sides(box)))
     assert is_inside(other, seen)
-    (width, height), (x, y, *_) = sides(box), other
-    assert abs(x - box[0]) >= width - TINY or abs(y - box[1]) >= height - TINY
+    beside = other[0] >= box[2] - TINY or other[2] <= box[0] + TINY
+    assert beside or other[1] >= box[3] - TINY or other[3] <= box[1] + TINY
+
+
+def test_a_control_has_the_same_shape_where_that_has_room():
+    box = (0.4, 0.4, 0.6, 0.55)
+    for seed in range(30):
+        assert sides(control(box, WHOLE, np.random.default_rng(seed))) == pytest.approx(sides(box))
+    wide = control((0.26, 0.3, 0.74, 0.8), WHOLE, np.random.default_rng(0))
+    assert sides(wide) != pytest.approx((0.48, 0.5))
+    assert np.prod(sides(wide)) == pytest.approx(0.24)
 
 
 def test_a_control_is_at_random_and_none_where_there_is_no_room():
@@ -85,8 +94,8 @@ def test_a_control_is_at_random_and_none_where_there_is_no_room():
     assert len(found) == 30
     middles = np.array([(x0 + x1) / 2 < 0.5 for x0, _, x1, _ in found])
     assert 5 < middles.sum() < 25
-    assert control((0.3, 0.3, 0.8, 0.8), WHOLE, np.random.default_rng(0)) is None
-    assert control((0.1, 0.1, 0.6, 0.6), (0.0, 0.0, 0.8, 0.8), np.random.default_rng(0)) is None
+    assert control((0.1, 0.1, 0.9, 0.9), WHOLE, np.random.default_rng(0)) is None
+    assert control((0.15, 0.15, 0.65, 0.65), (0.1, 0.1, 0.7, 0.7), np.random.default_rng(0)) is None
 
 
 def test_a_run_of_covers_asks_about_them_and_nothing_else():
