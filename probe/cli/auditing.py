@@ -8,7 +8,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -189,10 +189,10 @@ def _audit(
             if table.rows == items.listing.size:
                 table.save(folder / "scores.csv")
 
-        logging.getLogger("probe.loop.table").setLevel(logging.ERROR)  # of each picture alone
         show = _Watcher(items.listing.size, given["quiet"])
         try:
-            found = audit(prober, items, wishes, crew=crew, seen=seen, watch=show)
+            with _unwarned():
+                found = audit(prober, items, wishes, crew=crew, seen=seen, watch=show)
         except (ProbeError, Interrupted) as error:
             if table.rows and not isinstance(error, UsageError):
                 path = printable(str(table.save(folder / "scores.csv")))
@@ -201,6 +201,19 @@ def _audit(
             raise
         table.save(folder / "scores.csv")
         return found
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """Without the warnings of single runs: that no cover changes a score says little of one
+    picture among many."""
+    logger = logging.getLogger("probe.loop.table")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 class _Watcher:

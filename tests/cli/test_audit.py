@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import shutil
 from pathlib import Path
 
@@ -273,3 +274,10 @@ def test_the_help_names_what_can_be_said(run):
     assert code == 0
     for word in ("--truth", "--budget-per-image", "--workers", "--scheduler", "--dry-run"):
         assert word in out
+
+
+def test_other_runs_of_the_process_are_warned_as_before(audit):
+    logger = logging.getLogger("probe.loop.table")
+    level = logger.level
+    audit("photos", "-q")
+    assert logger.level == level
