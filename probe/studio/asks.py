@@ -18,7 +18,7 @@ from probe.studio.answering import body_of, calls_of, desk_of, image, json_of, l
 from probe.studio.aside import aside
 from probe.studio.desk import Desk
 from probe.studio.live import OVER, Live
-from probe.studio.pictures import MAX_BYTES, Missing, shown
+from probe.studio.pictures import MAX_BYTES, shown
 from probe.studio.wish import Offer, Wish
 
 TICK = 0.2
@@ -133,9 +133,13 @@ async def _news(live: Live, closing: Callable[[], bool]) -> AsyncIterator[str]:
 
 
 async def live_map(request: Request) -> Response:
-    drawn = await run_in_threadpool(live_of(request).drawn)
+    """No content where nothing is drawn yet, or where the run has ended meanwhile: its page comes
+    anew, and a browser takes a 404 for an error."""
+    run = run_of(request)
+    live = desk_of(request).live(run.id)
+    drawn = None if live is None else await run_in_threadpool(live.drawn)
     if drawn is None:
-        raise Missing("nothing is drawn yet")
+        return Response(status_code=204)
     return image(drawn.error if request.path_params["which"] == "error" else drawn.map)
 
 

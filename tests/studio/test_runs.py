@@ -120,6 +120,8 @@ def test_paused_nothing_more_is_sent_until_it_goes_on(visitor, gated, tmp_path, 
     assert "Drawing the report" in visitor.finish(run)
     assert gated.calls == 64
     assert same(map_of(ledger, run), by_command(tmp_path, gated.url))
+    late = visitor.get(f"/runs/{run}/live/map.png?v=9")
+    assert (late.status_code, late.content) == (204, b""), "no error to a browser that asked before"
 
 
 def test_stopped_it_keeps_what_there_is_and_goes_on_for_the_rest(visitor, gated, tmp_path, ledger):
