@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -94,7 +93,7 @@ class _Course:
         self.sight.check()
         self._score()
         limits = self.prober.backend.limits
-        found.host, found.identity = limits.host, self.prober.backend.identity
+        found.identity = self.prober.backend.identity
         known = self.board.known
         if not len(known):
             raise found.stopped or UsageError(_unscored(found))
@@ -153,8 +152,7 @@ class _Course:
         ]
         found.cases = cases
         probed: list[Probed] = []
-        work = partial(self._map, budget=wishes.budget)
-        for case, result in self._all(work, cases, "probing"):
+        for case, result in self._all(self._map, cases, "probing"):
             if result is not None and result.image is not None and len(result.answers) >= ENOUGH:
                 parts = regions(result.heatmap(), CELLS)
                 copy = encode(scale(result.image, SHOWN), Codec("jpeg", 85))
@@ -162,16 +160,15 @@ class _Course:
         found.probed = len(probed)
         return probed
 
-    def _map(self, case: Case, budget: int) -> Result:
-        return self.prober.probe(case.source, self.found.label, budget=budget)
+    def _map(self, case: Case) -> Result:
+        return self.prober.probe(case.source, self.found.label, budget=self.wishes.budget)
 
     def _all(
         self, work: Callable[[T], Result], jobs: Sequence[T], stage: str
     ) -> Iterator[tuple[T, Result | None]]:
         """Each job with what is known of it; a cap is noted, and ends none of this."""
-        threads = max(2, min(AT_ONCE, 2 * self.prober.backend.limits.concurrency))
-        at_once = max(threads, min(AT_ONCE, self.crew.threads))
-        done = side_by_side(work, jobs, at_once)
+        wanted = max(2, 2 * self.prober.backend.limits.concurrency, self.crew.threads)
+        done = side_by_side(work, jobs, min(AT_ONCE, wanted))
         try:
             for n, (job, outcome) in enumerate(done, 1):
                 result = outcome if isinstance(outcome, Result) else outcome.partial
@@ -234,8 +231,8 @@ class _Course:
         seen = self.prober.backend.limits.seen
         used = {one.case.index for one in probed}
         jobs: list[_Job] = []
+        free = [one for one in others if one.index not in used]
         for n, group in enumerate(groups):
-            free = [one for one in others if one.index not in used]
             having = [one for one in free if group.detector.finds(one.spots[n])]
             having.sort(key=lambda one: -self.board.scores[one.index])
             for one in having[: self.wishes.places]:

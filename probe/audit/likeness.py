@@ -62,7 +62,6 @@ class Space:
     @classmethod
     def fit(cls, seen: Sequence[Cells], evidence: Sequence[NDArray[np.bool_]], seed: int) -> Space:
         """seen: of pictures. evidence: (CELLS, CELLS) of each, where it has some."""
-        check()
         from sklearn.covariance import LedoitWolf
         from sklearn.decomposition import PCA
 

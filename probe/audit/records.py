@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from PIL import Image
 
+from probe.errors import LimitReached
 from probe.evaluate.interval import Estimate
 from probe.types import Region
 
@@ -18,11 +19,12 @@ Reason = Literal["false alarm", "miss", "high score", "random"]
 @dataclass(frozen=True, slots=True)
 class Item:
     """A picture of the list. source: what `Prober.probe` takes. truth: whether the label is right
-    for it, None where nobody said."""
+    for it, None where nobody said. cells: what else the list says of it."""
 
     name: str
     source: Any
     truth: bool | None = None
+    cells: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,6 @@ class Audit:
 
     wishes: Wishes
     label: str = ""
-    host: str | None = None
     identity: str | None = None
     pictures: int = 0
     scored: int = 0
@@ -167,8 +168,7 @@ class Audit:
     calls: int = 0
     cost: float | None = None
     currency: str | None = None
-    stopped: Exception | None = None
-    notes: list[str] = field(default_factory=list)
+    stopped: LimitReached | None = None
 
     @property
     def claims(self) -> list[Feature]:

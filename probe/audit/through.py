@@ -85,7 +85,7 @@ class Through:
         from distributed.scheduler import KilledWorker
 
         if isinstance(error, KilledWorker | TimeoutError):
-            return [Failure("lost", "the worker that asked was lost", billed=True)] * count
+            return _unanswered(count)
         return error if isinstance(error, ProbeError) else lost(error, self._scheduler)
 
     def _forget(self, token: str) -> None:
@@ -139,8 +139,7 @@ def _score(
 ) -> tuple[Any, str | None]:
     """Runs in a worker: the outcomes or the error, and the version of the model that answered."""
     if token is not None and not _is_first(token):
-        count = len(bundle[1])
-        return [Failure("lost", "the worker that asked was lost", billed=True)] * count, None
+        return _unanswered(len(bundle[1])), None
     renderers, rest = bundle
     variants = [renderers[v[0]].variant(v[1]) if isinstance(v, tuple) else v for v in rest]
     backend: Any = _unpacked(packed)
@@ -152,6 +151,10 @@ def _score(
     except ProbeError as error:
         return _sendable(error), None
     return outcomes, None if generation is None else backend.generation.answered
+
+
+def _unanswered(count: int) -> list[Failure]:
+    return [Failure("lost", "the worker that asked was lost", billed=True)] * count
 
 
 def _is_first(token: str) -> bool:

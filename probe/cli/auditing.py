@@ -20,6 +20,7 @@ from probe.audit import Alone, Audit, Item, Wishes, Workers, audit
 from probe.audit.words import finding, remarks
 from probe.audit.workers import Crew
 from probe.cli.options import make_prober
+from probe.cli.progress import EVERY
 from probe.cli.repeating import as_given, command_of
 from probe.cli.running import HOLES, allow, held_folder
 from probe.errors import Interrupted, ProbeError, UsageError
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 
 MOST_WORKERS = 4
 MOST_WORDS = 1000
-EVERY = 10.0
-"""Seconds between two lines of progress."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class _Items:
     def __iter__(self) -> Iterator[Item]:
         for entry in self.listing:
             word = "" if self.column is None else entry.cells[self.column].strip()
-            yield Item(entry.name, entry.source, self.meaning.get(word))
+            yield Item(entry.name, entry.source, self.meaning.get(word), entry.cells)
 
 
 def audit_pictures(places: tuple[str, ...], given: dict[str, Any]) -> int:
@@ -182,24 +181,25 @@ def _audit(
 ) -> Audit:
     """The scores are written as soon as they are known, and what is known of them at a stop."""
     with ScoresTable(items.listing.columns) as table:
-        entries = iter(items.listing)
+        path, size = folder / "scores.csv", items.listing.size
 
         def seen(item: Item, scored: Scored) -> None:
-            table.add(item.name, scored, next(entries).cells)
-            if table.rows == items.listing.size:
-                table.save(folder / "scores.csv")
+            table.add(item.name, scored, item.cells)
+            if table.rows == size:
+                table.save(path)
 
-        show = _Watcher(items.listing.size, given["quiet"])
+        show = _Watcher(size, given["quiet"])
         try:
             with _unwarned():
                 found = audit(prober, items, wishes, crew=crew, seen=seen, watch=show)
         except (ProbeError, Interrupted) as error:
             if table.rows and not isinstance(error, UsageError):
-                path = printable(str(table.save(folder / "scores.csv")))
-                rows = f"{count(table.rows, 'picture')} of {items.listing.size:,}"
-                click.echo(f"note: {rows} in {path}; the same command goes on", err=True)
+                shown = printable(str(table.save(path)))
+                rows = f"{count(table.rows, 'picture')} of {size:,}"
+                click.echo(f"note: {rows} in {shown}; the same command goes on", err=True)
             raise
-        table.save(folder / "scores.csv")
+        if table.rows < size:
+            table.save(path)
         return found
 
 
@@ -237,7 +237,7 @@ def _report(found: Audit, files: list[str], seconds: float, given: dict[str, Any
     """The sentence for people, the object for programs."""
     code = HOLES if found.failed else 0
     if found.stopped is not None:
-        code = getattr(found.stopped, "exit_code", 1)
+        code = found.stopped.exit_code
     if given["as_json"]:
         about = {"seconds": round(seconds, 3), "exit_code": code, "files": files}
         click.echo(json.dumps({"schema": 1, "finding": finding(found), **summary(found), **about}))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
 
-class Forkable:
+class Forkable(ABC):
     """path: None for what lives in memory alone, which a fork copies."""
 
     path: Path | None
@@ -17,8 +18,8 @@ class Forkable:
     def __init__(self) -> None:
         self.guard: Any = threading.RLock()
 
-    def close(self, *, for_good: bool = False) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def close(self, *, for_good: bool = False) -> None: ...
 
 
 live: weakref.WeakSet[Forkable] = weakref.WeakSet()

@@ -26,8 +26,7 @@ from probe.result import Result
 from probe.testing.planted import Planted, planted_picture
 from probe.types import Codec
 from tests.audit.pictures import cutouts, dataset
-from tests.benchmarks.cluster import counts
-from tests.benchmarks.walltime import Setting, served
+from tests.benchmarks.walltime import Setting, counts, served
 
 pytestmark = pytest.mark.slow
 

@@ -10,10 +10,8 @@ requests / (rate x seconds); a rate of 0 is none, to see what the machine can do
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
-import urllib.request
 from functools import partial
 from pathlib import Path
 
@@ -23,14 +21,7 @@ from probe.audit.many import side_by_side
 from probe.ledger import Ledger
 from probe.result import Result
 from tests.benchmarks.scoring import make
-from tests.benchmarks.walltime import Setting, served
-
-
-def counts(url: str) -> tuple[int, int]:
-    """Requests answered and turned away so far."""
-    with urllib.request.urlopen(url) as reply:
-        found = json.load(reply)
-    return found["requests"], found["refused"]
+from tests.benchmarks.walltime import Setting, counts, served
 
 
 def main() -> None:

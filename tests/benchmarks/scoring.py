@@ -10,18 +10,16 @@ many requests in any second and counts those it turned away. The pictures are JP
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from probe import Prober
-from tests.benchmarks.walltime import Setting, served
+from tests.benchmarks.walltime import Setting, counts, served
 
 
 def make(folder: Path, number: int) -> list[Path]:
@@ -53,8 +51,7 @@ def main() -> None:
         scoring = Prober(url, ledger=Path(name) / "ledger.db").scoring(paths)
         answered = sum(row.source == "sent" for row in scoring)
         seconds = time.perf_counter() - started
-        with urllib.request.urlopen(url) as reply:
-            refused = json.load(reply)["refused"]
+        _, refused = counts(url)
         requests = scoring.tally.requests
         limit = requests / given.rate
         print(

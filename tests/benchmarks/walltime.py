@@ -20,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -129,6 +130,13 @@ class _Handler(socketserver.StreamRequestHandler):
         data = json.dumps(document).encode()
         head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n"
         self.wfile.write(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
+
+
+def counts(url: str) -> tuple[int, int]:
+    """Requests that the server answered and turned away so far."""
+    with urllib.request.urlopen(url) as reply:
+        found = json.load(reply)
+    return found["requests"], found["refused"]
 
 
 @contextmanager
