@@ -12,15 +12,7 @@ from probe.cli import options
 @click.command()
 @click.argument("places", nargs=-1, required=True, metavar="FOLDER|LIST|IMG...")
 @click.option("--label", help="The label to explain; the service's own question by default.")
-@click.option(
-    "--truth",
-    default="truth",
-    show_default=True,
-    metavar="COLUMN",
-    help="The list's column that says what is true of each picture.",
-)
-@click.option("--positive", multiple=True, metavar="WORD", help="A word of it that means yes.")
-@click.option("--negative", multiple=True, metavar="WORD", help="... that means no; '*': all else.")
+@options.truth
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1),

@@ -13,13 +13,7 @@ RATE = click.FloatRange(min=0, max=1, min_open=True, max_open=True)
 
 @click.command()
 @click.argument("scores", metavar="SCORES", type=click.Path())
-@click.option(
-    "--truth",
-    default="truth",
-    show_default=True,
-    metavar="COLUMN",
-    help="The column that says what is true of each picture.",
-)
+@options.truth
 @click.option(
     "--label",
     "labels",
@@ -27,18 +21,6 @@ RATE = click.FloatRange(min=0, max=1, min_open=True, max_open=True)
     metavar="COLUMN",
     help="The column of scores; by default the only one of numbers from 0 to 1. Twice: the second "
     "is that of the file of --against.",
-)
-@click.option(
-    "--positive",
-    multiple=True,
-    metavar="WORD",
-    help="A word of the truth that means yes; by default the label itself, 1, true and yes.",
-)
-@click.option(
-    "--negative",
-    multiple=True,
-    metavar="WORD",
-    help="A word that means no, beside 0, false, no and sfw; '*': all others.",
 )
 @click.option(
     "--against",

@@ -144,6 +144,28 @@ cover = _stack(
     ),
 )
 
+truth = _stack(
+    click.option(
+        "--truth",
+        default="truth",
+        show_default=True,
+        metavar="COLUMN",
+        help="The column that says what is true of each picture.",
+    ),
+    click.option(
+        "--positive",
+        multiple=True,
+        metavar="WORD",
+        help="A word of the truth that means yes; by default the label itself, 1, true and yes.",
+    ),
+    click.option(
+        "--negative",
+        multiple=True,
+        metavar="WORD",
+        help="A word that means no, beside 0, false, no and sfw; '*': all others.",
+    ),
+)
+
 report = click.option(
     "--report", is_flag=True, help="Also write the run as one page to hover: report.html."
 )

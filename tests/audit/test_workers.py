@@ -68,8 +68,17 @@ def in_background(work):
     assert not thread.is_alive()
 
 
-def pids(workers):
-    return list(workers.client.run(os.getpid).values())
+def probed_while_workers_die(prober, target, workers, budget):
+    """All of them are killed while the target holds their requests; no answer is missing."""
+    with in_background(lambda: prober.probe(planted_picture(), budget=budget)) as found:
+        assert target.held.wait(60)
+        for pid in workers.client.run(os.getpid).values():
+            os.kill(pid, signal.SIGKILL)
+        target.gate.set()
+    (result,) = found
+    assert isinstance(result, Result), result
+    assert not result.failures
+    return result
 
 
 def test_the_cluster_answers_as_this_process_and_is_closed_to_others(tmp_path):
@@ -103,14 +112,7 @@ def test_a_killed_worker_loses_no_answer_and_every_call_is_counted(tmp_path):
     target = Gated()
     with serve(target) as server, Workers(2, threads=2) as workers, Ledger(path) as ledger:
         prober = Prober(server.url, ledger=ledger, repeats=0, through=workers.through)
-        with in_background(lambda: prober.probe(planted_picture(), budget=25)) as found:
-            assert target.held.wait(60)
-            for pid in pids(workers):
-                os.kill(pid, signal.SIGKILL)
-            target.gate.set()
-        (result,) = found
-        assert isinstance(result, Result), result
-        assert not result.failures
+        result = probed_while_workers_die(prober, target, workers, budget=25)
         assert len(result.answers) == 25
         assert result.calls >= server.calls >= 25
         assert result.calls - 25 <= LIMITS.batch * LIMITS.concurrency
@@ -257,14 +259,7 @@ def test_a_shared_scheduler_does_not_send_twice_what_a_lost_worker_had(tmp_path)
     with serve(target) as server, running_cluster() as (address, _):
         with Workers(scheduler=address) as workers, Ledger(None) as ledger:
             prober = Prober(server.url, ledger=ledger, repeats=0, through=workers.through)
-            with in_background(lambda: prober.probe(planted_picture(), budget=13)) as found:
-                assert target.held.wait(60)
-                for pid in pids(workers):
-                    os.kill(pid, signal.SIGKILL)
-                target.gate.set()
-        (result,) = found
-        assert isinstance(result, Result), result
-        assert not result.failures
+            result = probed_while_workers_die(prober, target, workers, budget=13)
         assert result.calls >= server.calls >= 13
 
 
